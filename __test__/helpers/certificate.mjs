@@ -1,0 +1,62 @@
+// A fresh self-signed certificate for tests: ECDSA P-256, valid for ten days, so that it also meets the rules of
+// serverCertificateHashes. X.509 by hand (RFC 5280), since Node can only read certificates.
+// https://www.w3.org/TR/webtransport/#custom-certificate-requirements
+
+import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+
+const DAY_MS = 86_400_000;
+
+/** One DER element: its tag, its length in the shortest form, its content. */
+function element(tag, ...contents) {
+  const content = Buffer.concat(contents);
+  if (content.length < 0x80) return Buffer.concat([Buffer.from([tag, content.length]), content]);
+  const length = content.length < 0x100 ? [0x81, content.length] : [0x82, content.length >> 8, content.length & 0xff];
+  return Buffer.concat([Buffer.from([tag, ...length]), content]);
+}
+
+const sequence = (...contents) => element(0x30, ...contents);
+const set = (...contents) => element(0x31, ...contents);
+const octets = (...contents) => element(0x04, ...contents);
+const identifier = (hex) => element(0x06, Buffer.from(hex, 'hex'));
+const time = (date) => element(0x17, Buffer.from(`${date.toISOString().replace(/\D/g, '').slice(2, 14)}Z`));
+const bits = (bytes) => element(0x03, Buffer.from([0]), bytes);
+
+const ECDSA_WITH_SHA256 = sequence(identifier('2a8648ce3d040302'));
+const COMMON_NAME = identifier('550403');
+const SUBJECT_ALT_NAME = identifier('551d11');
+
+/**
+ * Makes a certificate for localhost, 127.0.0.1 and ::1.
+ * Returns `{ cert, key, hash }`: two PEM texts, and the SHA-256 of the DER as `serverCertificateHashes` wants it.
+ */
+export function createCertificate({ names = ['localhost'], days = 10 } = {}) {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  const name = sequence(set(sequence(COMMON_NAME, element(0x0c, Buffer.from('webwire test')))));
+  const alternatives = sequence(
+    ...names.map((dns) => element(0x82, Buffer.from(dns))),
+    element(0x87, Buffer.from([127, 0, 0, 1])),
+    element(0x87, Buffer.from([198, 51, 100, 1])),
+    element(0x87, Buffer.from([...new Array(15).fill(0), 1])),
+  );
+  const began = Date.now() - DAY_MS;
+  const serial = randomBytes(8);
+  serial[0] = (serial[0] & 0x7f) | 0x40; // positive, and no leading zero byte
+  const toBeSigned = sequence(
+    element(0xa0, element(0x02, Buffer.from([2]))),
+    element(0x02, serial),
+    ECDSA_WITH_SHA256,
+    name,
+    sequence(time(new Date(began)), time(new Date(began + days * DAY_MS))),
+    name,
+    publicKey.export({ type: 'spki', format: 'der' }),
+    element(0xa3, sequence(sequence(SUBJECT_ALT_NAME, octets(alternatives)))),
+  );
+  const signature = sign('sha256', toBeSigned, privateKey);
+  const der = sequence(toBeSigned, ECDSA_WITH_SHA256, bits(signature));
+  const lines = der.toString('base64').match(/.{1,64}/g);
+  return {
+    cert: `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`,
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    hash: createHash('sha256').update(der).digest(),
+  };
+}
