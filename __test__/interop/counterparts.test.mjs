@@ -1,0 +1,63 @@
+// The counterparts against each other, without webwire: when these pass, what fails elsewhere is ours.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { WebSocketServer } from 'ws';
+import { runPeerConnection, startBrowser } from './browser.mjs';
+import { certificateFiles } from './certificate-files.mjs';
+import { startPeer } from './counterpart.mjs';
+import { answerDataChannel, exerciseWebSocket, exerciseWebTransport, offerDataChannel } from './exercises.mjs';
+
+test('Chromium, WebSocket to ws', async (context) => {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  context.after(() => server.close());
+  server.on('connection', (socket) => socket.on('message', (data, binary) => socket.send(data, { binary })));
+  const page = await (await startBrowser(context)).open();
+  const result = await page.evaluate(`(${exerciseWebSocket})(WebSocket, 'ws://127.0.0.1:${server.address().port}')`);
+  assert.deepEqual(result, { code: 3333, reason: 'done', wasClean: true, protocol: 'webwire-test' });
+});
+
+test('aioquic, WebTransport to aioquic', async (context) => {
+  const { cert, key } = certificateFiles(context);
+  const server = startPeer(context, 'web_transport_server.py', cert, key);
+  const { port } = await server.event('listening');
+  const client = startPeer(context, 'web_transport_client.py', port, cert, '/path');
+  assert.equal((await server.event('session')).path, '/path');
+  await client.event('done');
+  assert.equal((await server.event('answer')).text, 'hello from the client');
+  assert.deepEqual(await server.event('closed'), { event: 'closed', code: 7, reason: 'done' });
+});
+
+test('Chromium, WebTransport to aioquic', async (context) => {
+  const { cert, key, hash } = certificateFiles(context);
+  const server = startPeer(context, 'web_transport_server.py', cert, key);
+  const { port } = await server.event('listening');
+  const page = await (await startBrowser(context)).open();
+  const result = await page.evaluate(`(${exerciseWebTransport})(new WebTransport('https://127.0.0.1:${port}/path', {
+    serverCertificateHashes: [{ algorithm: 'sha-256', value: Uint8Array.from([${[...hash]}]) }],
+  }))`);
+  assert.deepEqual(result, { closeCode: 7, reason: 'done' });
+  assert.equal((await server.event('answer')).text, 'hello from the client');
+  assert.deepEqual(await server.event('closed'), { event: 'closed', code: 7, reason: 'done' });
+});
+
+test('Chromium offers a data channel to aiortc', async (context) => {
+  const page = await (await startBrowser(context)).open();
+  const { signal, result } = await runPeerConnection(page, offerDataChannel);
+  const peer = startPeer(context, 'peer_connection.py', 'answer');
+  peer.signal.onmessage = (message) => signal.send(message);
+  signal.onmessage = (message) => peer.signal.send(message);
+  assert.deepEqual(await result, { connectionState: 'connected' });
+  const { label, protocol } = await peer.event('datachannel');
+  assert.deepEqual({ label, protocol }, { label: 'chat', protocol: 'webwire-test' });
+});
+
+test('aiortc offers a data channel to Chromium', async (context) => {
+  const page = await (await startBrowser(context)).open();
+  const { signal, result } = await runPeerConnection(page, answerDataChannel);
+  const peer = startPeer(context, 'peer_connection.py', 'offer');
+  peer.signal.onmessage = (message) => signal.send(message);
+  signal.onmessage = (message) => peer.signal.send(message);
+  await peer.event('done');
+  assert.deepEqual(await result, { label: 'chat', protocol: 'webwire-test', ordered: true });
+});

@@ -1,0 +1,212 @@
+// One round trip of everything, for each API, in the words of the standards alone. Each function is also sent to a
+// browser as text, so none may use anything from outside of itself but the globals of every realm.
+
+/** Sends text, binary and an empty message to an echo server, then closes. Resolves to the close event's fields. */
+export async function exerciseWebSocket(WebSocket, url, options) {
+  const socket = new WebSocket(url, options ?? 'webwire-test');
+  socket.binaryType = 'arraybuffer';
+  await new Promise((resolve, reject) => {
+    socket.onopen = resolve;
+    socket.onerror = () => reject(new Error(`no connection to ${url}`));
+  });
+  const echo = (data) =>
+    new Promise((resolve, reject) => {
+      socket.onmessage = (event) => resolve(event.data);
+      socket.onclose = (event) => reject(new Error(`closed with ${event.code} ${event.reason}`));
+      socket.send(data);
+    });
+  const binary = Uint8Array.from({ length: 100_000 }, (_, index) => (index * 7) & 0xff);
+  for (const text of ['text with ümlauts', '']) {
+    if ((await echo(text)) !== text) throw new Error('the text came back changed');
+  }
+  const returned = new Uint8Array(await echo(binary));
+  if (returned.length !== binary.length || returned.some((byte, index) => byte !== binary[index])) {
+    throw new Error('the bytes came back changed');
+  }
+  const closed = new Promise((resolve) => {
+    socket.onclose = resolve;
+  });
+  socket.close(3333, 'done');
+  const { code, reason, wasClean } = await closed;
+  return { code, reason, wasClean, protocol: socket.protocol };
+}
+
+/** Streams of all kinds, a datagram and close information against a server that does what serveWebTransport() does. */
+export async function exerciseWebTransport(transport) {
+  const content = Uint8Array.from({ length: 100_000 }, (_, index) => (index * 7) & 0xff);
+  const readAll = async (readable) => {
+    const chunks = [];
+    for (const reader = readable.getReader(); ; ) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      chunks.push(...value);
+    }
+    return Uint8Array.from(chunks);
+  };
+  const writeAll = async (writable, bytes) => {
+    const writer = writable.getWriter();
+    await writer.write(bytes);
+    await writer.close();
+  };
+  const first = async (readable) => {
+    const reader = readable.getReader();
+    const { value } = await reader.read();
+    reader.releaseLock();
+    return value;
+  };
+  const same = (bytes, part) => {
+    if (bytes.length !== content.length || bytes.some((byte, index) => byte !== content[index])) {
+      throw new Error(`the ${part} stream came back changed`);
+    }
+  };
+
+  await transport.ready;
+  const greeting = await first(transport.incomingBidirectionalStreams);
+  const text = new TextDecoder().decode(await readAll(greeting.readable));
+  if (text !== 'hello from the server') throw new Error(`greeted with ${text}`);
+  await writeAll(greeting.writable, new TextEncoder().encode('hello from the client'));
+
+  const bidirectional = await transport.createBidirectionalStream();
+  const [echoed] = await Promise.all([readAll(bidirectional.readable), writeAll(bidirectional.writable, content)]);
+  same(echoed, 'bidirectional');
+
+  await writeAll(await transport.createUnidirectionalStream(), content);
+  same(await readAll(await first(transport.incomingUnidirectionalStreams)), 'unidirectional');
+
+  const datagrams = transport.datagrams;
+  const writer = (datagrams.writable ?? datagrams.createWritable()).getWriter();
+  await writer.write(new TextEncoder().encode('a datagram'));
+  const datagram = new TextDecoder().decode(await first(datagrams.readable));
+  if (datagram !== 'a datagram') throw new Error(`the datagram came back as ${datagram}`);
+
+  transport.close({ closeCode: 7, reason: 'done' });
+  const { closeCode, reason } = await transport.closed;
+  return { closeCode, reason };
+}
+
+/** The server's side of exerciseWebTransport(). Resolves to the answer to our greeting and the close information. */
+export async function serveWebTransport(session) {
+  await session.ready;
+  const forEach = async (readable, handle) => {
+    for (const reader = readable.getReader(); ; ) {
+      // The session's end ends or errors these streams; session.closed says which.
+      const { done, value } = await reader.read().catch(() => ({ done: true }));
+      if (done) return;
+      await handle(value);
+    }
+  };
+  forEach(session.incomingBidirectionalStreams, ({ readable, writable }) => readable.pipeTo(writable));
+  forEach(session.incomingUnidirectionalStreams, async (readable) => {
+    await readable.pipeTo(await session.createUnidirectionalStream());
+  });
+  const datagrams = (session.datagrams.writable ?? session.datagrams.createWritable()).getWriter();
+  forEach(session.datagrams.readable, (datagram) => datagrams.write(datagram));
+
+  const greeting = await session.createBidirectionalStream();
+  const writer = greeting.writable.getWriter();
+  await writer.write(new TextEncoder().encode('hello from the server'));
+  await writer.close();
+  let answer = '';
+  const decoder = new TextDecoder();
+  await forEach(greeting.readable, (chunk) => {
+    answer += decoder.decode(chunk, { stream: true });
+  });
+  const { closeCode, reason } = await session.closed;
+  return { answer, closeCode, reason };
+}
+
+/**
+ * Offers a channel and has its messages echoed. `signal` is `{ send(message), onmessage }`, its messages are
+ * `{ description }` and `{ candidate }`. Resolves when all came back and the channel is closed.
+ */
+export async function offerDataChannel(connection, signal) {
+  const channel = connection.createDataChannel('chat', { protocol: 'webwire-test' });
+  channel.binaryType = 'arraybuffer';
+  connection.onicecandidate = ({ candidate }) => {
+    if (candidate) signal.send({ candidate: candidate.toJSON() });
+  };
+  // Candidates are held until the description that they belong to is set.
+  const early = [];
+  let described = false;
+  const failed = new Promise((_, reject) => {
+    signal.onmessage = async ({ description, candidate }) => {
+      try {
+        if (description) {
+          await connection.setRemoteDescription(description);
+          described = true;
+          for (const held of early.splice(0)) await connection.addIceCandidate(held);
+        } else if (described) await connection.addIceCandidate(candidate);
+        else early.push(candidate);
+      } catch (error) {
+        reject(error);
+      }
+    };
+    connection.addEventListener('connectionstatechange', () => {
+      if (connection.connectionState === 'failed') reject(new Error('the connection failed'));
+    });
+  });
+  const run = async () => {
+    const open = new Promise((resolve) => {
+      channel.onopen = resolve;
+    });
+    await connection.setLocalDescription(await connection.createOffer());
+    const { type, sdp } = connection.localDescription;
+    signal.send({ description: { type, sdp } });
+    await open;
+    const echo = (data) =>
+      new Promise((resolve) => {
+        channel.onmessage = (event) => resolve(event.data);
+        channel.send(data);
+      });
+    for (const text of ['text with ümlauts', '']) {
+      if ((await echo(text)) !== text) throw new Error('the text came back changed');
+    }
+    const binary = Uint8Array.from({ length: 16_384 }, (_, index) => (index * 7) & 0xff);
+    const returned = new Uint8Array(await echo(binary));
+    if (returned.length !== binary.length || returned.some((byte, index) => byte !== binary[index])) {
+      throw new Error('the bytes came back changed');
+    }
+    const closed = new Promise((resolve) => {
+      channel.onclose = resolve;
+    });
+    channel.close();
+    await closed;
+    return { connectionState: connection.connectionState };
+  };
+  return Promise.race([run(), failed]);
+}
+
+/** Answers an offer and echoes what comes over its channel. Resolves to the channel's fields when it is closed. */
+export function answerDataChannel(connection, signal) {
+  return new Promise((resolve, reject) => {
+    connection.ondatachannel = ({ channel }) => {
+      const { label, protocol, ordered } = channel;
+      channel.binaryType = 'arraybuffer';
+      channel.onmessage = ({ data }) => channel.send(data);
+      channel.onclose = () => resolve({ label, protocol, ordered });
+    };
+    connection.onicecandidate = ({ candidate }) => {
+      if (candidate) signal.send({ candidate: candidate.toJSON() });
+    };
+    connection.addEventListener('connectionstatechange', () => {
+      if (connection.connectionState === 'failed') reject(new Error('the connection failed'));
+    });
+    const early = [];
+    let described = false;
+    signal.onmessage = async ({ description, candidate }) => {
+      try {
+        if (description) {
+          await connection.setRemoteDescription(description);
+          described = true;
+          await connection.setLocalDescription(await connection.createAnswer());
+          const { type, sdp } = connection.localDescription;
+          signal.send({ description: { type, sdp } });
+          for (const held of early.splice(0)) await connection.addIceCandidate(held);
+        } else if (described) await connection.addIceCandidate(candidate);
+        else early.push(candidate);
+      } catch (error) {
+        reject(error);
+      }
+    };
+  });
+}
