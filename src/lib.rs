@@ -1,3 +1,12 @@
 //! webwire's native core: the network half of WebSocket, WebTransport and RTCPeerConnection.
 //!
-//! A folder is one Web API; a file at this level serves all three.
+//! A folder is one Web API; a file at this level serves all three. Start with [`hub`]: the one door to JavaScript.
+
+#![allow(dead_code, reason = "the shared base stands before the APIs that use it")]
+
+mod buffer;
+pub mod certificate;
+pub mod error;
+pub mod hub;
+mod runtime;
+pub mod tls;

@@ -1,0 +1,427 @@
+//! The door between the network and one JavaScript environment (the main thread, or a worker).
+//!
+//! Events of all objects of an environment stand in one queue, in order. The first event of an idle queue wakes
+//! JavaScript once; `web/hub.ts` then takes whole batches with [`Hub::drain`] into memory that it reuses. An object may
+//! only have so much undelivered ([`BUDGET`]): its task waits in [`Port::room`] before it reads more from the network,
+//! and that is the back-pressure.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use napi::bindgen_prelude::{BufferSlice, Function};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Status};
+use napi_derive::napi;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::buffer::LARGE;
+pub(crate) use crate::buffer::Payload;
+use crate::runtime;
+
+/// Undelivered bytes that one object may have before its task stops reading: enough for a millisecond of small
+/// messages at full speed, and what one slow consumer can make us hold.
+pub(crate) const BUDGET: usize = 1024 * 1024;
+/// What an event costs of the budget beside its payload.
+const EVENT_COST: usize = 128;
+/// Large payloads handed over in one batch, at most.
+const LARGE_BATCH: usize = 1024 * 1024;
+/// Words of one record in a batch: object, kind and flags, `a`, `b`, length.
+const RECORD_WORDS: usize = 5;
+/// Bytes of a word.
+const WORD: usize = size_of::<u32>();
+/// Flag beside the kind: the payload is ASCII text.
+const ASCII: u32 = 1 << 16;
+/// Flag beside the kind: the payload is not in the batch but has to be asked for.
+const BESIDE: u32 = 1 << 17;
+
+type Wake = ThreadsafeFunction<(), (), (), Status, false, true, 0>;
+
+struct Record {
+    id: u32,
+    kind: u32,
+    a: u32,
+    b: u32,
+    len: u32,
+}
+
+/// Consecutive records of one object, so that an object is counted once a run and not once a message.
+struct Run {
+    port: Arc<Port>,
+    records: usize,
+    cost: usize,
+}
+
+#[derive(Default)]
+struct Batch {
+    records: VecDeque<Record>,
+    runs: VecDeque<Run>,
+    bytes: Vec<u8>,
+    taken: usize,
+    large: VecDeque<Bytes>,
+}
+
+impl Batch {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.taken = 0;
+    }
+}
+
+struct Shared {
+    /// What tasks add to.
+    back: Mutex<Back>,
+    /// What JavaScript is taking from; only its thread locks it.
+    front: Mutex<Batch>,
+    wake: Wake,
+    ended: AtomicBool,
+    tasks: Mutex<HashMap<u64, AbortHandle>>,
+    next_task: AtomicU64,
+    /// See [`Hub::panic_at_next_event`]; ids begin at 1.
+    panicking: AtomicU32,
+}
+
+#[derive(Default)]
+struct Back {
+    batch: Batch,
+    scheduled: bool,
+}
+
+/// A panic while a lock was held leaves the queue as it was: every change under these locks is complete or not begun.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn call(&self) {
+        if !self.ended.load(Ordering::Acquire) {
+            // Anything but Ok means that the environment is closing: its end hook does the rest.
+            let _closing = self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }
+
+    /// Ends all tasks of the environment and never calls into it again.
+    fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        let tasks = std::mem::take(&mut *lock(&self.tasks));
+        for task in tasks.into_values() {
+            task.abort();
+        }
+    }
+}
+
+/// The native half of `web/hub.ts`: one for each JavaScript environment.
+#[napi]
+pub struct Hub {
+    shared: Arc<Shared>,
+}
+
+#[napi]
+impl Hub {
+    /// `wake` is called without arguments when events wait; it must then call `drain` until that returns 0.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(env: Env, wake: Function<'_, (), ()>) -> napi::Result<Self> {
+        let wake = wake
+            .build_threadsafe_function::<()>()
+            .weak::<true>()
+            .build_callback(|_| Ok(()))?;
+        let shared = Arc::new(Shared {
+            back: Mutex::default(),
+            front: Mutex::default(),
+            wake,
+            ended: AtomicBool::new(false),
+            tasks: Mutex::default(),
+            next_task: AtomicU64::new(0),
+            panicking: AtomicU32::new(0),
+        });
+        env.add_env_cleanup_hook(shared.clone(), |shared| shared.end())?;
+        Ok(Self { shared })
+    }
+
+    /// Copies waiting events into `words` (five 32-bit words of this machine for each: object, kind and flags, a, b, length) and their small
+    /// payloads one after the other into `bytes`. Returns how many; 0 means that the next event will wake again.
+    #[napi(catch_unwind)]
+    pub fn drain(&self, mut words: BufferSlice<'_>, mut bytes: BufferSlice<'_>) -> u32 {
+        let mut front = lock(&self.shared.front);
+        if front.records.is_empty() {
+            front.clear();
+            let mut back = lock(&self.shared.back);
+            if back.batch.records.is_empty() {
+                back.scheduled = false;
+                return 0;
+            }
+            std::mem::swap(&mut *front, &mut back.batch);
+        }
+        front.fill(&mut words, &mut bytes)
+    }
+
+    /// Asks for another wake although a drain is not finished, so that timers and other work get their turn.
+    #[napi(catch_unwind)]
+    pub fn again(&self) {
+        self.shared.call();
+    }
+
+    /// Copies the next payload that stands beside the batch into `target`, which has its length.
+    #[napi(catch_unwind)]
+    pub fn take(&self, mut target: BufferSlice<'_>) {
+        let payload = lock(&self.shared.front).large.pop_front();
+        if let Some(payload) = payload
+            && payload.len() == target.len()
+        {
+            target.copy_from_slice(&payload);
+        }
+    }
+
+    /// For tests of the promise that a defect of ours costs one object and never the process: whoever emits the next
+    /// event of this object panics.
+    #[napi(catch_unwind)]
+    pub fn panic_at_next_event(&self, id: u32) {
+        self.shared.panicking.store(id, Ordering::Relaxed);
+    }
+
+    /// Drops the next payload that stands beside the batch.
+    #[napi(catch_unwind)]
+    pub fn skip(&self) {
+        lock(&self.shared.front).large.pop_front();
+    }
+}
+
+impl Hub {
+    /// The way up for the object that `web/hub.ts` registered under `id`.
+    pub(crate) fn port(&self, id: u32) -> Arc<Port> {
+        Arc::new(Port {
+            shared: self.shared.clone(),
+            id,
+            undelivered: AtomicUsize::new(0),
+            room: Notify::new(),
+            on_room: OnceLock::new(),
+            ended: AtomicBool::new(false),
+        })
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.shared.end();
+    }
+}
+
+impl Batch {
+    fn fill(&mut self, words: &mut [u8], bytes: &mut [u8]) -> u32 {
+        let mut count = 0_usize;
+        let mut used = 0_usize;
+        let mut large = 0_usize;
+        for slot in words.chunks_exact_mut(RECORD_WORDS * WORD) {
+            let Some(record) = self.records.front() else { break };
+            let len = record.len as usize;
+            if record.kind & BESIDE != 0 {
+                if large > 0 && large + len > LARGE_BATCH {
+                    break;
+                }
+                large += len;
+            } else {
+                let Some(target) = bytes.get_mut(used..used + len) else {
+                    break;
+                };
+                target.copy_from_slice(&self.bytes[self.taken..self.taken + len]);
+                used += len;
+                self.taken += len;
+            }
+            let fields = [record.id, record.kind, record.a, record.b, record.len];
+            for (word, field) in slot.chunks_exact_mut(WORD).zip(fields) {
+                word.copy_from_slice(&field.to_ne_bytes());
+            }
+            self.records.pop_front();
+            count += 1;
+        }
+        self.settle(count);
+        u32::try_from(count).expect("a batch holds fewer records than its word array has words")
+    }
+
+    /// Gives the budget of `count` records back to their objects; a run counts when its last record has gone.
+    fn settle(&mut self, mut count: usize) {
+        while let Some(run) = self.runs.front_mut() {
+            if run.records > count {
+                run.records -= count;
+                return;
+            }
+            count -= run.records;
+            if let Some(run) = self.runs.pop_front() {
+                run.port.give_back(run.cost);
+            }
+        }
+    }
+}
+
+/// What an object ends with if its task ends without a word: a panic, which is a defect of ours.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terminal {
+    pub(crate) event: i32,
+    pub(crate) a: u32,
+    pub(crate) b: u32,
+}
+
+/// One object's way up to JavaScript. Shared freely between threads.
+pub(crate) struct Port {
+    shared: Arc<Shared>,
+    id: u32,
+    undelivered: AtomicUsize,
+    room: Notify,
+    on_room: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    ended: AtomicBool,
+}
+
+impl Port {
+    /// The id under which `web/hub.ts` knows the object.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Adds an event to the environment's queue. Never blocks. False when nobody is there to hear it: the environment
+    /// has ended, or this object has had its terminal event.
+    pub(crate) fn emit(self: &Arc<Self>, event: impl Into<i32>, a: u32, b: u32, payload: Payload<'_>) -> bool {
+        !self.ended.load(Ordering::Acquire) && self.push(event.into(), a, b, payload)
+    }
+
+    /// Adds the one event that ends the object; later ones are dropped.
+    pub(crate) fn emit_terminal(self: &Arc<Self>, event: impl Into<i32>, a: u32, b: u32, payload: Payload<'_>) -> bool {
+        !self.ended.swap(true, Ordering::AcqRel) && self.push(event.into(), a, b, payload)
+    }
+
+    fn push(self: &Arc<Self>, event: i32, a: u32, b: u32, payload: Payload<'_>) -> bool {
+        if self.shared.ended.load(Ordering::Acquire) {
+            return false;
+        }
+        if self.shared.panicking.load(Ordering::Relaxed) == self.id {
+            self.shared.panicking.store(0, Ordering::Relaxed);
+            panic!("asked for by a test");
+        }
+        let len = payload.len();
+        let cost = len + EVENT_COST;
+        let mut kind = u32::try_from(event).expect("event numbers are small and not negative");
+        self.undelivered.fetch_add(cost, Ordering::Relaxed);
+        let mut back = lock(&self.shared.back);
+        let batch = &mut back.batch;
+        match payload {
+            Payload::Bytes(bytes) if len >= LARGE => {
+                kind |= BESIDE;
+                batch.large.push_back(bytes);
+            }
+            Payload::Slice(slice) if len >= LARGE => {
+                kind |= BESIDE;
+                batch.large.push_back(Bytes::copy_from_slice(slice));
+            }
+            Payload::Text(text) => {
+                if text.is_ascii() {
+                    kind |= ASCII;
+                }
+                if len >= LARGE {
+                    kind |= BESIDE;
+                    batch.large.push_back(Bytes::copy_from_slice(text.as_bytes()));
+                } else {
+                    batch.bytes.extend_from_slice(text.as_bytes());
+                }
+            }
+            Payload::Bytes(bytes) => batch.bytes.extend_from_slice(&bytes),
+            Payload::Slice(slice) => batch.bytes.extend_from_slice(slice),
+            Payload::None => {}
+        }
+        let len = u32::try_from(len).expect("payloads are limited far below 4 GiB before they are emitted");
+        batch.records.push_back(Record {
+            id: self.id,
+            kind,
+            a,
+            b,
+            len,
+        });
+        match batch.runs.back_mut() {
+            Some(run) if Arc::ptr_eq(&run.port, self) => {
+                run.records += 1;
+                run.cost += cost;
+            }
+            Some(_) | None => batch.runs.push_back(Run {
+                port: self.clone(),
+                records: 1,
+                cost,
+            }),
+        }
+        let wake = !std::mem::replace(&mut back.scheduled, true);
+        drop(back);
+        if wake {
+            self.shared.call();
+        }
+        true
+    }
+
+    /// Whether the object may add more: see [`BUDGET`].
+    pub(crate) fn has_room(&self) -> bool {
+        self.undelivered.load(Ordering::Relaxed) < BUDGET
+    }
+
+    /// Waits until the object may add more. Cancel safe.
+    pub(crate) async fn room(&self) {
+        loop {
+            let notified = self.room.notified();
+            let mut notified = std::pin::pin!(notified);
+            notified.as_mut().enable();
+            if self.has_room() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// For drivers that serve many objects and can't wait for one: `f` is called, on JavaScript's thread, each time
+    /// that the object has room again. The first caller's `f` stays.
+    pub(crate) fn on_room(&self, f: impl Fn() + Send + Sync + 'static) {
+        let _first_stays = self.on_room.set(Box::new(f));
+    }
+
+    fn give_back(&self, cost: usize) {
+        let before = self.undelivered.fetch_sub(cost, Ordering::Relaxed);
+        if before >= BUDGET && before - cost < BUDGET {
+            self.room.notify_waiters();
+            if let Some(f) = self.on_room.get() {
+                f();
+            }
+        }
+    }
+
+    /// Runs the object's task on the shared runtime. It is dropped when the environment ends. When it ends in any way
+    /// without the object's terminal event (a panic, that is), `terminal` is emitted.
+    pub(crate) fn spawn(self: &Arc<Self>, terminal: Terminal, future: impl Future<Output = ()> + Send + 'static) {
+        let task = self.shared.next_task.fetch_add(1, Ordering::Relaxed);
+        let guard = Guard {
+            port: self.clone(),
+            task,
+            terminal,
+        };
+        let mut tasks = lock(&self.shared.tasks);
+        if self.shared.ended.load(Ordering::Acquire) {
+            return;
+        }
+        let handle = runtime::spawn(async move {
+            let _guard = guard;
+            future.await;
+        });
+        tasks.insert(task, handle.abort_handle());
+    }
+}
+
+/// Lives as long as an object's task.
+struct Guard {
+    port: Arc<Port>,
+    task: u64,
+    terminal: Terminal,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        lock(&self.port.shared.tasks).remove(&self.task);
+        let Terminal { event, a, b } = self.terminal;
+        self.port.emit_terminal(event, a, b, Payload::None);
+    }
+}

@@ -1,0 +1,36 @@
+//! The one tokio runtime of the process: made on first use, never shut down.
+//!
+//! The binding crate's own runtime ends with the last JavaScript environment and comes back as another one, which would
+//! break sockets of a worker that outlives its siblings. This one stays; each environment ends its own tasks instead.
+
+use std::future::Future;
+use std::sync::OnceLock;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+/// More threads than this only move cache lines between cores: the work is bound by system calls.
+const MAX_THREADS: usize = 4;
+
+/// The runtime, started on first use.
+pub(crate) fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Builder::new_multi_thread()
+            .worker_threads(cores.min(MAX_THREADS))
+            .thread_name("webwire")
+            .enable_all()
+            .build()
+            .expect("the system lets a process start its network threads")
+    })
+}
+
+/// Runs a future that belongs to no JavaScript object. Tasks of an object go through [`crate::hub::Port::spawn`].
+pub(crate) fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    runtime().spawn(future)
+}

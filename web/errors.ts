@@ -1,0 +1,34 @@
+// Exceptions, made from the classes that this realm had when the package was loaded.
+
+const { DOMException: RealmDOMException, TypeError: RealmTypeError, RangeError: RealmRangeError } = globalThis;
+
+export { RealmDOMException as DOMException, RealmRangeError as RangeError, RealmTypeError as TypeError };
+
+/** The names of DOMExceptions that the native core gives to what it refuses (`src/error.rs`). */
+const DOM_EXCEPTIONS = new Set([
+  'SyntaxError',
+  'InvalidStateError',
+  'InvalidAccessError',
+  'NotSupportedError',
+  'OperationError',
+  'NetworkError',
+  'InvalidModificationError',
+]);
+
+/** An exception of the class and name that the native core said; an error of the system keeps its code. */
+export function exception(name: string, message: string): Error {
+  if (DOM_EXCEPTIONS.has(name)) return new RealmDOMException(message, name);
+  if (name === 'SystemError') {
+    const code = message.split(':', 1)[0] ?? 'EIO';
+    return Object.assign(new Error(message), { code });
+  }
+  return new TypeError(message);
+}
+
+/** What a native method threw, as what a script is to see. */
+export function fromNative(error: unknown): unknown {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+    return exception(error.code, error.message);
+  }
+  return error;
+}

@@ -1,0 +1,298 @@
+// The door to the network: takes batches of events from the native core, hands them to their objects in order, and
+// keeps the process alive while an object that wants it is open. One for each loaded copy of the package.
+
+import { setInterval as setRealInterval } from 'node:timers';
+import { native } from './binding.js';
+
+interface NativeHub {
+  drain(words: Uint8Array, bytes: Uint8Array): number;
+  again(): void;
+  take(target: Uint8Array): void;
+  skip(): void;
+  panicAtNextEvent(id: number): void;
+}
+
+const { Hub: NativeHub } = native<{ Hub: new (wake: () => void) => NativeHub }>();
+
+/** Layout of a record; the same numbers stand in `src/hub.rs`. */
+const RECORD_WORDS = 5;
+const KIND = 0xffff;
+const ASCII = 1 << 16;
+const BESIDE = 1 << 17;
+
+const RECORDS_A_BATCH = 4096;
+const BYTES_A_BATCH = 256 * 1024;
+/** After this long the rest of the work waits for timers and other sources to have had their turn. */
+const TURN_MS = 8;
+/** How many records pass between two looks at the clock. */
+const RECORDS_A_LOOK = 64;
+const MAX_TIMER_MS = 0x7fffffff;
+
+/**
+ * Drains microtasks and `process.nextTick`, as between any two tasks of an event loop. Node offers it under this old name
+ * only; where a host hides it, the events of one batch share a task.
+ */
+const checkpoint: () => void = (process as unknown as { _tickCallback?: () => void })._tickCallback ?? (() => {});
+
+/** The bytes that came with an event. Valid during the dispatch only; each method makes a copy for the script. */
+export class Payload {
+  length = 0;
+  readonly #pool = Buffer.allocUnsafeSlow(BYTES_A_BATCH);
+  #native: NativeHub | undefined;
+  #start = 0;
+  #flags = 0;
+  #taken = true;
+
+  /** The reused memory that batches are copied into. */
+  get pool(): Buffer {
+    return this.#pool;
+  }
+
+  /** Points at the next record's bytes. */
+  next(source: NativeHub, start: number, length: number, flags: number): void {
+    this.#native = source;
+    this.#start = start;
+    this.length = length;
+    this.#flags = flags;
+    this.#taken = (flags & BESIDE) === 0;
+  }
+
+  /** Drops what nobody asked for. */
+  end(): void {
+    if (!this.#taken) {
+      this.#taken = true;
+      this.#native?.skip();
+    }
+  }
+
+  text(): string {
+    const encoding = (this.#flags & ASCII) === 0 ? 'utf8' : 'latin1';
+    if ((this.#flags & BESIDE) !== 0) return this.#beside().toString(encoding);
+    return this.#pool.toString(encoding, this.#start, this.#start + this.length);
+  }
+
+  /** A `Buffer` of its own; small ones share Node's pool, as Node's own do. */
+  buffer(): Buffer {
+    if ((this.#flags & BESIDE) !== 0) return this.#beside();
+    const buffer = Buffer.allocUnsafe(this.length);
+    this.#pool.copy(buffer, 0, this.#start, this.#start + this.length);
+    return buffer;
+  }
+
+  /** A `Uint8Array` over an `ArrayBuffer` of exactly its length. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    if ((this.#flags & BESIDE) !== 0) {
+      const { buffer } = this.#beside();
+      return new Uint8Array(buffer);
+    }
+    const bytes = new Uint8Array(this.length);
+    this.#pool.copy(bytes, 0, this.#start, this.#start + this.length);
+    return bytes;
+  }
+
+  arrayBuffer(): ArrayBuffer {
+    if ((this.#flags & BESIDE) !== 0) return this.#beside().buffer;
+    return this.bytes().buffer;
+  }
+
+  #beside(): Buffer<ArrayBuffer> {
+    // Every byte is written by `take`.
+    const buffer = Buffer.allocUnsafeSlow(this.length);
+    if (!this.#taken) {
+      this.#taken = true;
+      this.#native?.take(buffer);
+    }
+    return buffer;
+  }
+}
+
+/** What an object does with an event of its native half. */
+export type Dispatch<Target> = (target: Target, kind: number, a: number, b: number, payload: Payload) => void;
+
+/** An object's entry in the hub, from its making to its terminal event. */
+export class Registration {
+  readonly id: number;
+  readonly #weak: WeakRef<object>;
+  #strong: object | undefined;
+  readonly #dispatch: Dispatch<never>;
+  readonly #hub: Hub;
+  #wantsLife = true;
+  #open = true;
+
+  constructor(owner: Hub, id: number, target: object, dispatch: Dispatch<never>) {
+    this.#hub = owner;
+    this.id = id;
+    this.#weak = new WeakRef(target);
+    this.#strong = target;
+    this.#dispatch = dispatch;
+    owner.countLife(1);
+  }
+
+  /** Keeps the object from being collected: a script may still hear from it. */
+  hold(): void {
+    if (this.#open) this.#strong = this.#weak.deref();
+  }
+
+  /** Lets the object be collected, which closes its connection. Its native half then ends and says so. */
+  letGo(): void {
+    this.#strong = undefined;
+  }
+
+  /** Keeps the process alive while the object is open (the default). */
+  ref(): void {
+    if (this.#open && !this.#wantsLife) this.#hub.countLife(1);
+    this.#wantsLife = true;
+  }
+
+  /** Lets the process end although the object is open. */
+  unref(): void {
+    if (this.#open && this.#wantsLife) this.#hub.countLife(-1);
+    this.#wantsLife = false;
+  }
+
+  /** After the terminal event: nothing more comes, nothing keeps the process. */
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#strong = undefined;
+    if (this.#wantsLife) this.#hub.countLife(-1);
+    this.#hub.forget(this.id);
+  }
+
+  deliver(kind: number, a: number, b: number, payload: Payload): void {
+    const target = this.#strong ?? this.#weak.deref();
+    if (target !== undefined) this.#dispatch(target as never, kind, a, b, payload);
+  }
+
+  /** Whether the object has been collected, so that nobody is left to close this entry. */
+  get collected(): boolean {
+    return this.#weak.deref() === undefined;
+  }
+}
+
+class Hub {
+  #native: NativeHub | undefined;
+  readonly #registrations = new Map<number, Registration>();
+  readonly #collected = new FinalizationRegistry<Registration>((registration) => registration.close());
+  readonly #payload = new Payload();
+  readonly #words = new Uint32Array(RECORDS_A_BATCH * RECORD_WORDS);
+  readonly #wordBytes = new Uint8Array(this.#words.buffer);
+  #keepAlive: NodeJS.Timeout | undefined;
+  #alive = 0;
+  #lastId = 0;
+  #at = 0;
+  #count = 0;
+  #offset = 0;
+
+  /** What native constructors take as their first argument. */
+  get native(): NativeHub {
+    this.#native ??= new NativeHub(() => this.#turn());
+    return this.#native;
+  }
+
+  /** Enters an object; `dispatch` gets its events. The object is held until `letGo` or `close`. */
+  register<Target extends object>(target: Target, dispatch: Dispatch<Target>): Registration {
+    this.#lastId += 1;
+    const registration = new Registration(this, this.#lastId, target, dispatch as Dispatch<never>);
+    this.#registrations.set(registration.id, registration);
+    this.#collected.register(target, registration);
+    return registration;
+  }
+
+  forget(id: number): void {
+    this.#registrations.delete(id);
+  }
+
+  /** Counts the open objects that keep the process alive. */
+  countLife(change: 1 | -1): void {
+    this.#alive += change;
+    this.#keepAlive ??= setRealInterval(() => {}, MAX_TIMER_MS);
+    if (this.#alive > 0) this.#keepAlive.ref();
+    else this.#keepAlive.unref();
+  }
+
+  /** One turn: events until none is left or the time is up. */
+  #turn(): void {
+    const source = this.native;
+    const until = performance.now() + TURN_MS;
+    let records = 0;
+    try {
+      for (;;) {
+        if (this.#at === this.#count) {
+          this.#at = 0;
+          this.#offset = 0;
+          this.#count = source.drain(this.#wordBytes, this.#payload.pool);
+          if (this.#count === 0) return;
+        }
+        while (this.#at < this.#count) {
+          if (records > 0) checkpoint();
+          if (records > 0 && records % RECORDS_A_LOOK === 0 && performance.now() > until) {
+            source.again();
+            return;
+          }
+          records += 1;
+          this.#deliver(source);
+        }
+      }
+    } catch (error) {
+      // A listener's exception, on its way to `uncaughtException`: the events behind it still come.
+      source.again();
+      throw error;
+    }
+  }
+
+  #deliver(source: NativeHub): void {
+    const words = this.#words;
+    const at = this.#at * RECORD_WORDS;
+    const id = words[at] as number;
+    const flags = words[at + 1] as number;
+    const length = words[at + 4] as number;
+    const payload = this.#payload;
+    payload.next(source, this.#offset, length, flags);
+    this.#at += 1;
+    if ((flags & BESIDE) === 0) this.#offset += length;
+    try {
+      this.#registrations.get(id)?.deliver(flags & KIND, words[at + 2] as number, words[at + 3] as number, payload);
+    } finally {
+      payload.end();
+    }
+  }
+}
+
+/** The hub of this copy of the package. */
+export const hub = new Hub();
+
+/** Promises that wait for an answer of the network, settled by id in the order of the events. */
+export class Operations {
+  readonly #pending = new Map<number, { resolve: (value: never) => void; reject: (reason: unknown) => void }>();
+  #lastId = 0;
+
+  start<Value>(): { id: number; promise: Promise<Value> } {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const promise = new Promise<Value>((resolve, reject) => {
+      this.#pending.set(id, { resolve: resolve as (value: never) => void, reject });
+    });
+    return { id, promise };
+  }
+
+  resolve(id: number, value?: unknown): void {
+    this.#take(id)?.resolve(value as never);
+  }
+
+  reject(id: number, reason: unknown): void {
+    this.#take(id)?.reject(reason);
+  }
+
+  rejectAll(reason: unknown): void {
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of pending) reject(reason);
+  }
+
+  #take(id: number): { resolve: (value: never) => void; reject: (reason: unknown) => void } | undefined {
+    const operation = this.#pending.get(id);
+    this.#pending.delete(id);
+    return operation;
+  }
+}

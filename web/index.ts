@@ -1,0 +1,3 @@
+// The package's entry: every public class, from one place.
+
+export { hub } from './hub.js';
