@@ -1,0 +1,17 @@
+// The marks that webwire has set itself: printed beside a measure, never a reason to fail.
+
+/** At least `factor` times the rival's figure. */
+export function atLeast(factor, rival) {
+  return {
+    text: `at least ${factor} × ${rival}`,
+    reached: (ours, figure) => ours >= factor * figure(rival),
+  };
+}
+
+/** At most `limit`, or `limit` times the rival's figure. */
+export function atMost(limit, rival) {
+  return {
+    text: rival ? `at most ${limit} × ${rival}` : `at most ${limit}`,
+    reached: (ours, figure) => ours <= limit * (rival ? figure(rival) : 1),
+  };
+}

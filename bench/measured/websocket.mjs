@@ -1,0 +1,111 @@
+// The measured end of the WebSocket cases: one implementation, one case, fresh every time.
+// node websocket.mjs ADAPTER PORT '{"case":…,"kind":…,"size":…,"count":…}'
+import { setTimeout as delay } from 'node:timers/promises';
+import { begin, endWithParent, percentile, tell } from './figures.mjs';
+
+const [adapterName, port, parameters] = process.argv.slice(2);
+const { default: adapter } = await import(`../adapters/websocket-${adapterName}.mjs`);
+const origin = `ws://127.0.0.1:${port}`;
+const WARM_UP = 8;
+const HIGH_WATER_MARK = 4 << 20;
+
+const cases = {
+  /** The peer sends `count` messages as fast as TCP takes them. */
+  async receive({ kind, size, count }) {
+    let left = 0;
+    let done = () => {};
+    const text = (data) => {
+      if (data.length === size && --left === 0) done();
+    };
+    const binary = (data) => {
+      if (data.byteLength === size && --left === 0) done();
+    };
+    const flood = async (messages) => {
+      const socket = await adapter.connect(`${origin}/flood/${kind}/${size}/${messages}`, kind === 'text' ? text : binary);
+      const received = new Promise((resolve) => {
+        done = resolve;
+      });
+      left = messages;
+      const end = begin();
+      socket.send('go');
+      await received;
+      const spent = end();
+      await socket.close();
+      return spent;
+    };
+    await flood(count / WARM_UP);
+    return rates(await flood(count), size, count);
+  },
+
+  /** `count` messages, no more than `HIGH_WATER_MARK` bytes waiting, until the peer says that it has all. */
+  async send({ kind, size, count }) {
+    const message = kind === 'text' ? 'w'.repeat(size) : new Uint8Array(size).fill(119);
+    const send = async (messages) => {
+      let done = () => {};
+      const socket = await adapter.connect(`${origin}/sink/${messages}`, () => done());
+      const counted = new Promise((resolve) => {
+        done = resolve;
+      });
+      const end = begin();
+      for (let sent = 0; sent < messages; ) {
+        while (sent < messages && socket.bufferedAmount() < HIGH_WATER_MARK) {
+          socket.send(message);
+          sent++;
+        }
+        if (sent < messages) await delay(1);
+      }
+      await counted;
+      const spent = end();
+      await socket.close();
+      return spent;
+    };
+    await send(count / WARM_UP);
+    return rates(await send(count), size, count);
+  },
+
+  /** One message there and back, one after the other. */
+  async 'round-trip'({ size, count }) {
+    let back = () => {};
+    const socket = await adapter.connect(`${origin}/echo`, () => back());
+    const message = 'w'.repeat(size);
+    const turn = () =>
+      new Promise((resolve) => {
+        back = resolve;
+        socket.send(message);
+      });
+    for (let index = 0; index < count / WARM_UP; index++) await turn();
+    const samples = [];
+    const end = begin();
+    for (let index = 0; index < count; index++) {
+      const sent = performance.now();
+      await turn();
+      samples.push((performance.now() - sent) * 1e3);
+    }
+    const spent = end();
+    await socket.close();
+    return { p50: percentile(samples, 0.5), p99: percentile(samples, 0.99), cpu: (spent.cpuSeconds / count) * 1e6 };
+  },
+
+  /** Open and close, one after the other. */
+  async connect({ count }) {
+    const connect = async (times) => {
+      for (let index = 0; index < times; index++) {
+        const socket = await adapter.connect(`${origin}/echo`, () => {});
+        await socket.close();
+      }
+    };
+    await connect(count / WARM_UP);
+    const end = begin();
+    await connect(count);
+    return rates(end(), 0, count);
+  },
+};
+
+function rates({ seconds, cpuSeconds }, size, count) {
+  return { rate: count / seconds, megabytes: (count * size) / 1e6 / seconds, cpu: (cpuSeconds / count) * 1e6 };
+}
+
+endWithParent();
+const { case: name, ...rest } = JSON.parse(parameters);
+await tell(await cases[name](rest));
+process.exit(0);

@@ -1,0 +1,77 @@
+// webwire's serving end of the WebTransport cases. The first byte of a bidirectional stream says what becomes of it, in
+// the same way as in bench/peer/src/quic_server.rs: `S` counts, `E` sends back, `C` tells the CPU time used.
+import { generateCertificate, WebTransportServer } from 'webwire/webtransport';
+import { cpuSeconds, endWithParent, tell } from './figures.mjs';
+
+const ANSWERED_DATAGRAMS = 64;
+
+const streams = {
+  async S(reader, writer, first) {
+    let bytes = first.byteLength;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      bytes += value.byteLength;
+    }
+    await writer.write(eightBytes(bytes));
+    await writer.close();
+  },
+  async E(reader, writer, first) {
+    // What was written is taken when QUIC has it: waiting for it here is the back-pressure.
+    await writer.write(first);
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      await writer.write(value);
+    }
+    await writer.close();
+  },
+  async C(_reader, writer) {
+    await writer.write(eightBytes(Math.round(cpuSeconds() * 1e9)));
+    await writer.close();
+  },
+};
+
+function eightBytes(value) {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(value), true);
+  return bytes;
+}
+
+async function serveStream({ readable, writable }) {
+  const reader = readable.getReader();
+  const { value } = await reader.read();
+  await streams[String.fromCharCode(value[0])](reader, writable.getWriter(), value);
+}
+
+async function serveDatagrams(datagrams) {
+  const writer = datagrams.createWritable().getWriter();
+  const reader = datagrams.readable.getReader();
+  for (let received = 1; ; received++) {
+    if ((await reader.read()).done) return;
+    // What can't be sent is a lost datagram; the next answer carries the sum.
+    if (received % ANSWERED_DATAGRAMS === 0) writer.write(eightBytes(received)).catch(() => {});
+  }
+}
+
+async function serveSession(session) {
+  // A session that ends takes its streams with it.
+  const ended = () => {};
+  session.closed.catch(ended);
+  serveDatagrams(session.datagrams).catch(ended);
+  const reader = session.incomingBidirectionalStreams.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    serveStream(value).catch(ended);
+  }
+}
+
+endWithParent();
+const { certificate, key, hash } = await generateCertificate();
+const server = new WebTransportServer({ host: '127.0.0.1', port: 0, cert: certificate, key });
+await server.ready;
+await tell({ port: server.address().port, certificate: Buffer.from(hash).toString('hex') });
+for await (const request of server.incomingRequests) {
+  serveSession(await request.accept()).catch(() => {});
+}

@@ -1,0 +1,166 @@
+// webwire's measuring end of the WebTransport cases; their shapes are those in bench/peer/src/quic_client.rs.
+// node webtransport.mjs CASE PORT HASH COUNT
+import { WebTransport } from 'webwire/webtransport';
+import { cpuSeconds, endWithParent, percentile, tell } from './figures.mjs';
+
+const WRITE = 64 * 1024;
+const WARM_UP = 8;
+const STREAMS_AT_ONCE = 32;
+const DATAGRAM = 1200;
+const small = new Uint8Array(64).fill(69);
+
+const [name, port, hash, countText] = process.argv.slice(2);
+const options = { serverCertificateHashes: [{ algorithm: 'sha-256', value: Buffer.from(hash, 'hex') }] };
+const connect = async () => {
+  const session = new WebTransport(`https://127.0.0.1:${port}/bench`, options);
+  await session.ready;
+  return session;
+};
+
+const cases = {
+  async establish(session, count) {
+    const samples = [];
+    const end = await begin(session);
+    for (let index = 0; index < count; index++) {
+      const start = performance.now();
+      const one = await connect();
+      samples.push(performance.now() - start);
+      one.close();
+      await one.closed;
+    }
+    const { cpu } = await end();
+    return { samples, cpu: (cpu / count) * 1e3 };
+  },
+
+  /** `count` bytes on one stream, until the other end says that it has all. */
+  async stream(session, count) {
+    const block = new Uint8Array(WRITE).fill(83);
+    const run = async (bytes) => {
+      const end = await begin(session);
+      const { readable, writable } = await session.createBidirectionalStream();
+      const writer = writable.getWriter();
+      for (let written = 0; written < bytes; written += WRITE) {
+        await writer.ready;
+        // Its failure is that of `close` too.
+        writer.write(block).catch(() => {});
+      }
+      await writer.close();
+      const received = Number(unsigned(await readAll(readable)));
+      const { seconds, cpu } = await end();
+      return { rate: received / 1e6 / seconds, cpu: cpu / (received / 1e9) };
+    };
+    await run(count / WARM_UP);
+    return await run(count);
+  },
+
+  /** 64 bytes there and back on one stream, one after the other. */
+  async 'round-trip'(session, count) {
+    const { readable, writable } = await session.createBidirectionalStream();
+    const writer = writable.getWriter();
+    const reader = readable.getReader();
+    const samples = [];
+    let end;
+    for (let index = -count / WARM_UP; index < count; index++) {
+      if (index === 0) end = await begin(session);
+      const start = performance.now();
+      writer.write(small).catch(() => {});
+      for (let received = 0; received < small.byteLength; ) received += (await reader.read()).value.byteLength;
+      if (index >= 0) samples.push((performance.now() - start) * 1e3);
+    }
+    const { cpu } = await end();
+    return { p50: percentile(samples, 0.5), p99: percentile(samples, 0.99), cpu: (cpu / count) * 1e6 };
+  },
+
+  /** Streams of 64 bytes there and back, some at once. */
+  async 'small-streams'(session, count) {
+    const run = async (streams) => {
+      const end = await begin(session);
+      const each = Math.floor(streams / STREAMS_AT_ONCE);
+      await Promise.all(
+        Array.from({ length: STREAMS_AT_ONCE }, async () => {
+          for (let index = 0; index < each; index++) {
+            const answer = await exchange(session, small);
+            if (answer.byteLength !== small.byteLength) throw new Error('an echo of the wrong length');
+          }
+        }),
+      );
+      const { seconds, cpu } = await end();
+      return { rate: (each * STREAMS_AT_ONCE) / seconds, cpu: (cpu / (each * STREAMS_AT_ONCE)) * 1e6 };
+    };
+    await run(count / WARM_UP);
+    return await run(count);
+  },
+
+  async datagrams(session, count) {
+    let answered = 0n;
+    const reader = session.datagrams.readable.getReader();
+    const listen = async () => {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        answered = unsigned(value);
+      }
+    };
+    // It ends with the session.
+    listen().catch(() => {});
+    const writer = session.datagrams.createWritable().getWriter();
+    const datagram = new Uint8Array(DATAGRAM).fill(68);
+    const run = async (datagrams) => {
+      const before = answered;
+      const end = await begin(session);
+      for (let index = 0; index < datagrams; index++) {
+        await writer.ready;
+        writer.write(datagram).catch(() => {});
+      }
+      await writer.ready;
+      const { seconds, cpu } = await end();
+      const arrived = Number(answered - before);
+      return { rate: arrived / seconds, cpu: (cpu / arrived) * 1e6, arrived: (arrived / datagrams) * 100 };
+    };
+    await run(count / WARM_UP);
+    return await run(count);
+  },
+};
+
+/** Wall-clock and CPU time of both ends from now on. */
+async function begin(session) {
+  const other = await otherCpu(session);
+  const own = cpuSeconds();
+  const wall = performance.now();
+  return async () => {
+    const seconds = (performance.now() - wall) / 1e3;
+    const used = cpuSeconds() - own;
+    return { seconds, cpu: used + (await otherCpu(session)) - other };
+  };
+}
+
+async function otherCpu(session) {
+  return Number(unsigned(await exchange(session, Uint8Array.of(67)))) / 1e9;
+}
+
+async function exchange(session, request) {
+  const { readable, writable } = await session.createBidirectionalStream();
+  const writer = writable.getWriter();
+  // Their failures are those of reading.
+  writer.write(request).catch(() => {});
+  writer.close().catch(() => {});
+  return await readAll(readable);
+}
+
+async function readAll(readable) {
+  const reader = readable.getReader();
+  let all = new Uint8Array();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return all;
+    all = all.byteLength === 0 ? value : Buffer.concat([all, value]);
+  }
+}
+
+function unsigned(bytes) {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getBigUint64(0, true);
+}
+
+endWithParent();
+await tell(await cases[name](await connect(), Number(countText)));
+process.exit(0);

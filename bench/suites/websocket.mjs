@@ -1,0 +1,69 @@
+// The WebSocket cases: one Node process each against the neutral Rust server.
+import { measured, Program, withPrograms } from '../processes.mjs';
+import { atLeast } from '../marks.mjs';
+
+const adapters = { webwire: 'webwire', ws: 'ws', 'ws emitter': 'ws-emitter' };
+
+const perMessage = [
+  { key: 'rate', unit: 'messages/s' },
+  { key: 'cpu', unit: 'µs CPU' },
+];
+const perLargeMessage = [
+  { key: 'megabytes', unit: 'MB/s' },
+  { key: 'cpu', unit: 'µs CPU' },
+];
+const perTurn = [
+  { key: 'p50', unit: 'µs p50' },
+  { key: 'p99', unit: 'µs p99' },
+  { key: 'cpu', unit: 'µs CPU' },
+];
+
+const cases = [
+  {
+    title: 'receive 64 B text',
+    parameters: { case: 'receive', kind: 'text', size: 64, count: 1_000_000 },
+    measures: [{ key: 'rate', unit: 'messages/s', mark: atLeast(1.5, 'ws') }, perMessage[1]],
+  },
+  {
+    title: 'receive 64 B binary',
+    parameters: { case: 'receive', kind: 'binary', size: 64, count: 1_000_000 },
+    measures: perMessage,
+  },
+  {
+    title: 'receive 64 KiB',
+    parameters: { case: 'receive', kind: 'binary', size: 65_536, count: 16_000 },
+    measures: perLargeMessage,
+  },
+  {
+    title: 'send 64 B text',
+    parameters: { case: 'send', kind: 'text', size: 64, count: 400_000 },
+    measures: [{ key: 'rate', unit: 'messages/s', mark: atLeast(5, 'ws') }, perMessage[1]],
+  },
+  { title: 'send 64 B binary', parameters: { case: 'send', kind: 'binary', size: 64, count: 400_000 }, measures: perMessage },
+  {
+    title: 'send 64 KiB',
+    parameters: { case: 'send', kind: 'binary', size: 65_536, count: 16_000 },
+    measures: perLargeMessage,
+  },
+  { title: 'round trip 64 B', parameters: { case: 'round-trip', size: 64, count: 8_000 }, measures: perTurn },
+  {
+    title: 'connect and close',
+    parameters: { case: 'connect', count: 800 },
+    measures: [{ key: 'rate', unit: 'times/s' }, perMessage[1]],
+  },
+];
+
+export const websocket = {
+  name: 'ws',
+  title: 'WebSocket: one Node process against a Rust server; CPU of the Node process, for each operation',
+  implementations: Object.keys(adapters),
+  rivals: ['ws', 'ws emitter'],
+  cases,
+  run(implementation, parameters, { peer }) {
+    return withPrograms([new Program(peer, ['websocket'])], async (server) => {
+      const { port } = await server.next();
+      const client = measured('websocket', [adapters[implementation], String(port), JSON.stringify(parameters)]);
+      return await withPrograms([client], () => client.next());
+    });
+  },
+};
