@@ -32,7 +32,9 @@ const only = options.only.split(',');
 const rounds = Number(options.rounds ?? (options.quick ? 1 : 3));
 const suites = [websocket, dataChannel, webtransport].filter(({ name }) => only.includes(name));
 if (suites.length < only.length || !(rounds >= 1)) {
-  process.stderr.write('usage: npm run bench -- [--only ws,dc,wt] [--case TEXT] [--rounds N] [--quick] [--json FILE]\n');
+  process.stderr.write(
+    'usage: npm run bench -- [--only ws,dc,wt] [--case TEXT] [--rounds N] [--quick] [--json FILE]\n',
+  );
   process.exit(2);
 }
 
@@ -45,9 +47,13 @@ for (const suite of suites) {
   const measured = await measure(suite, selected);
   const results = new Map([...measured].map(([title, byName]) => [title, mapValues(byName, combine)]));
   console.log(`${table(suite, results).join('\n')}\n`);
-  report.push({ suite: suite.name, cases: Object.fromEntries([...measured].map(([title, figures]) => [title, figures])) });
+  report.push({
+    suite: suite.name,
+    cases: Object.fromEntries([...measured].map(([title, figures]) => [title, figures])),
+  });
 }
-if (options.json) writeFileSync(options.json, `${JSON.stringify({ node: process.versions.node, rounds, report }, null, 2)}\n`);
+if (options.json)
+  writeFileSync(options.json, `${JSON.stringify({ node: process.versions.node, rounds, report }, null, 2)}\n`);
 for (const [failure, times] of failures) console.log(`failed ${times} of ${rounds}: ${failure}`);
 process.exitCode = failures.size > 0 ? 1 : 0;
 
@@ -109,7 +115,10 @@ function progress(text) {
 /** Builds the Rust program in bench/peer/ unless it is up to date, and returns its path. */
 function buildPeer() {
   const folder = fileURLToPath(new URL('peer/', import.meta.url));
-  const { status, error } = spawnSync('cargo', ['build', '--release', '--locked'], { cwd: folder, stdio: ['ignore', 2, 2] });
+  const { status, error } = spawnSync('cargo', ['build', '--release', '--locked'], {
+    cwd: folder,
+    stdio: ['ignore', 2, 2],
+  });
   if (status !== 0) {
     process.stderr.write(`bench/peer could not be built${error ? `: ${error.message}` : ''}\n`);
     process.exit(1);

@@ -57,7 +57,9 @@ class Offerer {
 
   constructor(processes) {
     if (processes === 2) {
-      const other = fork(fileURLToPath(import.meta.url), [adapterName, 'answer'], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+      const other = fork(fileURLToPath(import.meta.url), [adapterName, 'answer'], {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      });
       other.on('message', (message) => this.#receive(message));
       this.#send = (message) => other.send(message);
     } else {

@@ -21,7 +21,10 @@ const cases = {
       if (data.byteLength === size && --left === 0) done();
     };
     const flood = async (messages) => {
-      const socket = await adapter.connect(`${origin}/flood/${kind}/${size}/${messages}`, kind === 'text' ? text : binary);
+      const socket = await adapter.connect(
+        `${origin}/flood/${kind}/${size}/${messages}`,
+        kind === 'text' ? text : binary,
+      );
       const received = new Promise((resolve) => {
         done = resolve;
       });

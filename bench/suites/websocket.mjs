@@ -1,6 +1,7 @@
 // The WebSocket cases: one Node process each against the neutral Rust server.
-import { measured, Program, withPrograms } from '../processes.mjs';
+
 import { atLeast } from '../marks.mjs';
+import { measured, Program, withPrograms } from '../processes.mjs';
 
 const adapters = { webwire: 'webwire', ws: 'ws', 'ws emitter': 'ws-emitter' };
 
@@ -39,7 +40,11 @@ const cases = [
     parameters: { case: 'send', kind: 'text', size: 64, count: 400_000 },
     measures: [{ key: 'rate', unit: 'messages/s', mark: atLeast(5, 'ws') }, perMessage[1]],
   },
-  { title: 'send 64 B binary', parameters: { case: 'send', kind: 'binary', size: 64, count: 400_000 }, measures: perMessage },
+  {
+    title: 'send 64 B binary',
+    parameters: { case: 'send', kind: 'binary', size: 64, count: 400_000 },
+    measures: perMessage,
+  },
   {
     title: 'send 64 KiB',
     parameters: { case: 'send', kind: 'binary', size: 65_536, count: 16_000 },
