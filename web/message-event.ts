@@ -41,4 +41,5 @@ const NO_PORTS: readonly [] = Object.freeze([] as []);
 
 // What a script sees as the event's class is the global one.
 Object.defineProperty(MessageEvent.prototype, 'constructor', { value: RealmMessageEvent });
+Object.defineProperty(MessageEvent.prototype, Symbol.toStringTag, { value: 'MessageEvent', configurable: true });
 Object.setPrototypeOf(MessageEvent.prototype, RealmMessageEvent.prototype);
