@@ -10,3 +10,4 @@ pub mod error;
 pub mod hub;
 mod runtime;
 pub mod tls;
+mod websocket;

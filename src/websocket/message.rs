@@ -1,0 +1,359 @@
+//! Frames → messages: [RFC 6455 sections 5 and 8.1](https://www.rfc-editor.org/rfc/rfc6455#section-5), above
+//! tungstenite's frame header.
+//!
+//! A message that lies whole in the read buffer is handed out as a slice of it: no allocation, no copy. Any other is
+//! gathered into one buffer, checked against the size limit by its header, unmasked and checked for UTF-8 as it comes.
+
+use std::io::Cursor;
+
+use bytes::{Bytes, BytesMut};
+use tokio_tungstenite::tungstenite::Error;
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::frame::{MAX_CONTROL_PAYLOAD, Role, advance_mask, apply_mask};
+
+/// Frames that one message may have. A peer could otherwise keep us busy for ever with empty ones.
+const MAX_FRAGMENTS: u32 = 131_072;
+/// Bytes set aside at once for a message that has only been announced.
+const MAX_FIRST_RESERVATION: usize = 1 << 20;
+
+/// What a data message holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// UTF-8, already checked.
+    Text,
+    /// Bytes.
+    Binary,
+}
+
+/// What came from the peer, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Incoming<'a> {
+    /// A text message that lay whole in the input.
+    Text(&'a str),
+    /// A binary message that lay whole in the input.
+    Binary(&'a [u8]),
+    /// A message that came in pieces.
+    Assembled(Kind, Bytes),
+    /// A ping, to be answered with the same payload.
+    Ping(&'a [u8]),
+    /// A pong.
+    Pong(&'a [u8]),
+    /// The peer's Close frame. Nothing that follows it counts.
+    Close(Option<CloseFrame<'a>>),
+}
+
+/// Code and reason of a Close frame that has a body.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct CloseFrame<'a> {
+    /// A code that may appear on the wire.
+    pub(crate) code: u16,
+    /// At most 123 bytes.
+    pub(crate) reason: &'a str,
+}
+
+/// Why the connection fails: the peer broke the protocol or a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The code of the Close frame that the peer is sent.
+    pub(crate) code: u16,
+    /// Its reason, for the peer's log.
+    pub(crate) reason: &'static str,
+}
+
+const fn protocol_error(reason: &'static str) -> Failure {
+    Failure { code: 1002, reason }
+}
+
+const NOT_UTF8: Failure = Failure {
+    code: 1007,
+    reason: "invalid UTF-8",
+};
+const TOO_BIG: Failure = Failure {
+    code: 1009,
+    reason: "message too big",
+};
+const TOO_MANY_FRAGMENTS: Failure = Failure {
+    code: 1008,
+    reason: "too many fragments",
+};
+
+/// The message that is being gathered.
+struct Assembly {
+    kind: Kind,
+    data: BytesMut,
+    /// How much of `data` is known to be whole UTF-8 sequences.
+    validated: usize,
+    fragments: u32,
+}
+
+/// The data frame whose payload is arriving.
+struct Arriving {
+    remaining: usize,
+    is_final: bool,
+    /// Turned so that its first byte is for the next payload byte.
+    mask: Option<[u8; 4]>,
+}
+
+/// Turns the bytes of one connection into messages.
+///
+/// ```text
+/// next ──header──▶ whole in the input ─────────────────────────▶ Text, Binary, Ping, Pong, Close
+///            └───▶ assembly, arriving ──payload── next or arrived ──last one──▶ Assembled
+/// ```
+pub(crate) struct MessageReader {
+    role: Role,
+    max_message_size: usize,
+    assembly: Option<Assembly>,
+    arriving: Option<Arriving>,
+}
+
+impl MessageReader {
+    /// A reader for the end `role`; no message may be longer than `max_message_size` bytes.
+    pub(crate) fn new(role: Role, max_message_size: usize) -> Self {
+        Self {
+            role,
+            max_message_size,
+            assembly: None,
+            arriving: None,
+        }
+    }
+
+    /// Reads up to one message from `input`, starting at `position`, and moves `position` behind what was used.
+    ///
+    /// `None` means that all is used but the beginning of a header or of a control frame (less than 139 bytes): call
+    /// again with it and more.
+    pub(crate) fn next<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+        position: &mut usize,
+    ) -> Result<Option<Incoming<'a>>, Failure> {
+        loop {
+            if let Some(arriving) = &self.arriving {
+                let length = arriving.remaining.min(input.len() - *position);
+                if length == 0 && arriving.remaining > 0 {
+                    return Ok(None);
+                }
+                let chunk = &mut input[*position..*position + length];
+                *position += length;
+                if let Some((kind, data)) = self.append(chunk)? {
+                    return Ok(Some(Incoming::Assembled(kind, data)));
+                }
+                continue;
+            }
+            let mut cursor = Cursor::new(&input[*position..]);
+            let Some((header, length)) = FrameHeader::parse(&mut cursor).map_err(invalid_header)? else {
+                return Ok(None);
+            };
+            let header_length = cursor.position() as usize;
+            self.check_header(&header, header_length, length)?;
+            let start = *position + header_length;
+            let whole = length <= (input.len() - start) as u64;
+            match header.opcode {
+                OpCode::Control(control) => {
+                    if !whole {
+                        return Ok(None);
+                    }
+                    let payload = take(input, start, length as usize, header.mask, position);
+                    return read_control(control, payload).map(Some);
+                }
+                OpCode::Data(data) => {
+                    let length = self.check_size(length)?;
+                    let kind = match data {
+                        Data::Text => Some(Kind::Text),
+                        Data::Binary => Some(Kind::Binary),
+                        Data::Continue | Data::Reserved(_) => None,
+                    };
+                    match kind {
+                        Some(kind) if whole && header.is_final => {
+                            let payload = take(input, start, length, header.mask, position);
+                            return Ok(Some(match kind {
+                                Kind::Text => {
+                                    Incoming::Text(simdutf8::basic::from_utf8(payload).map_err(|_| NOT_UTF8)?)
+                                }
+                                Kind::Binary => Incoming::Binary(payload),
+                            }));
+                        }
+                        Some(kind) => {
+                            let data = BytesMut::with_capacity(length.min(MAX_FIRST_RESERVATION));
+                            self.assembly = Some(Assembly {
+                                kind,
+                                data,
+                                validated: 0,
+                                fragments: 0,
+                            });
+                        }
+                        None => {}
+                    }
+                    *position = start;
+                    self.arriving = Some(Arriving {
+                        remaining: length,
+                        is_final: header.is_final,
+                        mask: header.mask,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Where to read the rest of a long payload to, without a detour, and how many bytes belong there at most.
+    /// Append to the buffer, then call `arrived`.
+    pub(crate) fn payload_room(&mut self) -> Option<(&mut BytesMut, usize)> {
+        let (assembly, arriving) = (self.assembly.as_mut()?, self.arriving.as_ref()?);
+        if arriving.remaining == 0 {
+            return None;
+        }
+        if assembly.data.capacity() == assembly.data.len() {
+            assembly
+                .data
+                .reserve(arriving.remaining.min(assembly.data.len().max(MAX_FIRST_RESERVATION)));
+        }
+        Some((&mut assembly.data, arriving.remaining))
+    }
+
+    /// Says that `length` bytes were appended to the buffer of `payload_room`. A message that they completed is what
+    /// `next` returns next.
+    pub(crate) fn arrived(&mut self, length: usize) -> Result<(), Failure> {
+        let arriving = self.arriving.as_mut().expect("payload_room gave a buffer");
+        let assembly = self.assembly.as_mut().expect("an arriving payload has an assembly");
+        arriving.remaining -= length;
+        if let Some(mask) = &mut arriving.mask {
+            let start = assembly.data.len() - length;
+            apply_mask(&mut assembly.data[start..], *mask);
+            *mask = advance_mask(*mask, length);
+        }
+        assembly.validate()
+    }
+
+    /// Appends payload to the assembly and returns the message if it is complete.
+    fn append(&mut self, chunk: &[u8]) -> Result<Option<(Kind, Bytes)>, Failure> {
+        if !chunk.is_empty() {
+            let assembly = self.assembly.as_mut().expect("an arriving payload has an assembly");
+            assembly.data.extend_from_slice(chunk);
+            self.arrived(chunk.len())?;
+        }
+        let is_final = match &self.arriving {
+            Some(Arriving {
+                remaining: 0, is_final, ..
+            }) => *is_final,
+            Some(_) | None => return Ok(None),
+        };
+        self.arriving = None;
+        if !is_final {
+            return Ok(None);
+        }
+        let assembly = self.assembly.take().expect("an arriving payload has an assembly");
+        if assembly.kind == Kind::Text && assembly.validated < assembly.data.len() {
+            return Err(NOT_UTF8);
+        }
+        Ok(Some((assembly.kind, assembly.data.freeze())))
+    }
+
+    /// Everything that a header alone can get wrong, but for the size of a message.
+    fn check_header(&self, header: &FrameHeader, header_length: usize, length: u64) -> Result<(), Failure> {
+        // RSV1 is permessage-deflate's, on the first frame of a data message; no extension has been agreed.
+        if header.rsv1 || header.rsv2 || header.rsv3 {
+            return Err(protocol_error("reserved bits are set"));
+        }
+        match (self.role, header.mask) {
+            (Role::Client, Some(_)) => return Err(protocol_error("a server must not mask its frames")),
+            (Role::Server, None) => return Err(protocol_error("a client must mask its frames")),
+            (Role::Client, None) | (Role::Server, Some(_)) => {}
+        }
+        if length > i64::MAX as u64 || header.len(length) != header_length {
+            return Err(protocol_error("invalid payload length"));
+        }
+        match header.opcode {
+            OpCode::Control(_) if !header.is_final => Err(protocol_error("a control frame must not be fragmented")),
+            OpCode::Control(_) if length > MAX_CONTROL_PAYLOAD as u64 => {
+                Err(protocol_error("a control frame must not exceed 125 bytes"))
+            }
+            OpCode::Data(Data::Continue) if self.assembly.is_none() => {
+                Err(protocol_error("there is no message to continue"))
+            }
+            OpCode::Data(Data::Text | Data::Binary) if self.assembly.is_some() => {
+                Err(protocol_error("the message before is not finished"))
+            }
+            OpCode::Control(_) | OpCode::Data(_) => Ok(()),
+        }
+    }
+
+    /// Counts a data frame of `length` bytes against the limits of its message.
+    fn check_size(&mut self, length: u64) -> Result<usize, Failure> {
+        let before = match &mut self.assembly {
+            Some(assembly) => {
+                assembly.fragments += 1;
+                if assembly.fragments >= MAX_FRAGMENTS {
+                    return Err(TOO_MANY_FRAGMENTS);
+                }
+                assembly.data.len()
+            }
+            None => 0,
+        };
+        match usize::try_from(length) {
+            Ok(length) if length <= self.max_message_size.saturating_sub(before) => Ok(length),
+            Ok(_) | Err(_) => Err(TOO_BIG),
+        }
+    }
+}
+
+impl Assembly {
+    /// Checks what came since the last time. A sequence that is cut at the end may be right, so it waits.
+    fn validate(&mut self) -> Result<(), Failure> {
+        if self.kind == Kind::Binary {
+            return Ok(());
+        }
+        match simdutf8::compat::from_utf8(&self.data[self.validated..]) {
+            Ok(text) => self.validated += text.len(),
+            Err(error) if error.error_len().is_none() => self.validated += error.valid_up_to(),
+            Err(_) => return Err(NOT_UTF8),
+        }
+        Ok(())
+    }
+}
+
+/// Unmasks a whole payload in place and moves `position` behind it.
+fn take<'a>(input: &'a mut [u8], start: usize, length: usize, mask: Option<[u8; 4]>, position: &mut usize) -> &'a [u8] {
+    let payload = &mut input[start..start + length];
+    if let Some(mask) = mask {
+        apply_mask(payload, mask);
+    }
+    *position = start + length;
+    payload
+}
+
+fn invalid_header(_: Error) -> Failure {
+    // The only error that the parser has for bytes in memory.
+    protocol_error("unknown opcode")
+}
+
+fn read_control(control: Control, payload: &[u8]) -> Result<Incoming<'_>, Failure> {
+    match control {
+        Control::Ping => Ok(Incoming::Ping(payload)),
+        Control::Pong => Ok(Incoming::Pong(payload)),
+        Control::Close => read_close(payload).map(Incoming::Close),
+        Control::Reserved(_) => Err(protocol_error("unknown opcode")),
+    }
+}
+
+fn read_close(payload: &[u8]) -> Result<Option<CloseFrame<'_>>, Failure> {
+    let (code, reason) = match payload {
+        [] => return Ok(None),
+        [_] => return Err(protocol_error("invalid close payload")),
+        [high, low, reason @ ..] => (u16::from_be_bytes([*high, *low]), reason),
+    };
+    if !may_be_received(code) {
+        return Err(protocol_error("invalid close code"));
+    }
+    let reason = simdutf8::basic::from_utf8(reason).map_err(|_| NOT_UTF8)?;
+    Ok(Some(CloseFrame { code, reason }))
+}
+
+/// Codes that may appear in a Close frame: those of the IANA registry, of libraries and of applications.
+fn may_be_received(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+#[cfg(test)]
+mod tests;
