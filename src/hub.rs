@@ -29,6 +29,9 @@ pub(crate) const BUDGET: usize = 1024 * 1024;
 const EVENT_COST: usize = 128;
 /// Large payloads handed over in one batch, at most.
 const LARGE_BATCH: usize = 1024 * 1024;
+/// Memory that an idle queue keeps.
+const KEPT_BYTES: usize = 256 * 1024;
+const KEPT_RECORDS: usize = 4096;
 /// Words of one record in a batch: object, kind and flags, `a`, `b`, length.
 const RECORD_WORDS: usize = 5;
 /// Bytes of a word.
@@ -65,8 +68,11 @@ struct Batch {
 }
 
 impl Batch {
+    /// Ready for the next events; what a burst made it grow to is given back.
     fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
+        self.records.shrink_to(KEPT_RECORDS);
         self.taken = 0;
     }
 }

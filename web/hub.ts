@@ -1,6 +1,7 @@
 // The door to the network: takes batches of events from the native core, hands them to their objects in order, and
 // keeps the process alive while an object that wants it is open. One for each loaded copy of the package.
 
+import { performance } from 'node:perf_hooks';
 import { setInterval as setRealInterval } from 'node:timers';
 import { native } from './binding.js';
 
