@@ -102,5 +102,9 @@ test('the readers of import lines see every way to write one', () => {
     ['websocket::message', 'error::Error::new', 'hub::Port', 'webtransport', 'webrtc', 'websocket::task'],
   );
   const script = `import type { A } from '../webrtc/a.js';\nconst b = require("./b");\nimport('./c.ts');`;
-  assert.deepEqual(typescriptImports('web/websocket/x.ts', script), ['web/webrtc/a', 'web/websocket/b', 'web/websocket/c']);
+  assert.deepEqual(typescriptImports('web/websocket/x.ts', script), [
+    'web/webrtc/a',
+    'web/websocket/b',
+    'web/websocket/c',
+  ]);
 });
