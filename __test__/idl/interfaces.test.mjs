@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import webwire from 'webwire';
+import webwire from '../../index.js';
 import { interfaces, memberNames } from './interfaces.mjs';
 import { differences, exists } from './shape.mjs';
 
