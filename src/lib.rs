@@ -11,3 +11,4 @@ pub mod hub;
 mod runtime;
 pub mod tls;
 mod websocket;
+mod webtransport;

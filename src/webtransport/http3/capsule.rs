@@ -1,0 +1,252 @@
+//! Capsules on a session's CONNECT stream: <https://www.rfc-editor.org/rfc/rfc9297#section-3> and
+//! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html#section-6>.
+
+use bytes::{Buf, Bytes};
+
+use super::error_code::ErrorCode;
+use super::{Violation, varint};
+
+const CLOSE_SESSION: u64 = 0x2843;
+const DRAIN_SESSION: u64 = 0x78ae;
+
+/// The longest reason that a session may close with, in bytes of UTF-8.
+pub(crate) const MAX_REASON: usize = 1024;
+const LONGEST_CLOSE: u64 = MAX_REASON as u64 + 4;
+
+/// A capsule that we know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Capsule {
+    /// The session has ended.
+    CloseSession { code: u32, reason: String },
+    /// The session should end soon.
+    DrainSession,
+}
+
+/// Cuts the payload of DATA frames into capsules. Unknown ones are skipped as they come and never held.
+#[derive(Debug, Default)]
+pub(crate) struct CapsuleDecoder {
+    state: State,
+    held: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Header,
+    Collect {
+        length: usize,
+    },
+    Skip {
+        left: u64,
+    },
+}
+
+impl CapsuleDecoder {
+    /// Takes bytes from the front of `input`; `None` once it is used up.
+    pub(crate) fn decode(&mut self, input: &mut Bytes) -> Result<Option<Capsule>, Violation> {
+        while !input.is_empty() {
+            match self.state {
+                State::Header => {
+                    if let Some(capsule) = self.header(input)? {
+                        return Ok(Some(capsule));
+                    }
+                }
+                State::Skip { left } => {
+                    let skipped = left.min(input.len() as u64);
+                    input.advance(skipped as usize);
+                    self.state = skip(left - skipped);
+                }
+                State::Collect { length } => {
+                    let take = (length - self.held.len()).min(input.len());
+                    self.held.extend_from_slice(&input.split_to(take));
+                    if self.held.len() == length {
+                        self.state = State::Header;
+                        return close_session(&std::mem::take(&mut self.held)).map(Some);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the stream may end here: not inside a capsule.
+    pub(crate) fn is_between_capsules(&self) -> bool {
+        self.state == State::Header && self.held.is_empty()
+    }
+
+    fn header(&mut self, input: &mut Bytes) -> Result<Option<Capsule>, Violation> {
+        while input.has_remaining() {
+            self.held.push(input.get_u8());
+            let Some((kind, at)) = varint::read(&self.held) else {
+                continue;
+            };
+            let Some((length, _)) = varint::read(&self.held[at..]) else {
+                continue;
+            };
+            self.held.clear();
+            match (kind, length) {
+                (CLOSE_SESSION, 4..=LONGEST_CLOSE) => {
+                    self.state = State::Collect {
+                        length: length as usize,
+                    };
+                }
+                (CLOSE_SESSION, _) => return Err(malformed("CLOSE_WEBTRANSPORT_SESSION has a wrong length")),
+                (DRAIN_SESSION, 0) => return Ok(Some(Capsule::DrainSession)),
+                (DRAIN_SESSION, _) => return Err(malformed("DRAIN_WEBTRANSPORT_SESSION is empty")),
+                (_, left) => self.state = skip(left),
+            }
+            return Ok(None);
+        }
+        Ok(None)
+    }
+}
+
+const fn malformed(rule: &'static str) -> Violation {
+    Violation::stream(ErrorCode::H3_MESSAGE_ERROR, rule)
+}
+
+fn skip(left: u64) -> State {
+    if left == 0 { State::Header } else { State::Skip { left } }
+}
+
+fn close_session(payload: &[u8]) -> Result<Capsule, Violation> {
+    let (code, reason) = payload
+        .split_first_chunk()
+        .ok_or(malformed("CLOSE_WEBTRANSPORT_SESSION has a code"))?;
+    // A reason that is not UTF-8 is for a person to read all the same.
+    let reason = String::from_utf8_lossy(reason).into_owned();
+    Ok(Capsule::CloseSession {
+        code: u32::from_be_bytes(*code),
+        reason,
+    })
+}
+
+impl Capsule {
+    /// The capsule's bytes. A reason longer than [`MAX_REASON`] is cut at a character.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            Self::CloseSession { code, reason } => {
+                let reason = cut(reason, MAX_REASON);
+                varint::write(&mut out, CLOSE_SESSION);
+                varint::write(&mut out, reason.len() as u64 + 4);
+                out.extend_from_slice(&code.to_be_bytes());
+                out.extend_from_slice(reason.as_bytes());
+            }
+            Self::DrainSession => {
+                varint::write(&mut out, DRAIN_SESSION);
+                varint::write(&mut out, 0);
+            }
+        }
+        out
+    }
+}
+
+/// The longest front of `text` that has at most `limit` bytes and ends between two characters.
+fn cut(text: &str, limit: usize) -> &str {
+    let end = (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
+    &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(bytes: &[u8], step: usize) -> Result<Vec<Capsule>, Violation> {
+        let mut decoder = CapsuleDecoder::default();
+        let mut capsules = Vec::new();
+        for piece in bytes.chunks(step) {
+            let mut input = Bytes::copy_from_slice(piece);
+            while let Some(capsule) = decoder.decode(&mut input)? {
+                capsules.push(capsule);
+            }
+        }
+        Ok(capsules)
+    }
+
+    fn capsule(kind: u64, payload: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        varint::write(&mut out, kind);
+        varint::write(&mut out, payload.len() as u64);
+        out.extend_from_slice(payload);
+        out
+    }
+
+    #[test]
+    fn the_bytes_of_a_close() {
+        let close = Capsule::CloseSession {
+            code: 0x0102_0304,
+            reason: "bye".into(),
+        };
+        let bytes = [0x68, 0x43, 7, 1, 2, 3, 4, b'b', b'y', b'e'];
+        assert_eq!(close.encode(), bytes);
+        for step in 1..=bytes.len() {
+            assert_eq!(decode(&bytes, step).expect("valid"), std::slice::from_ref(&close));
+        }
+        for cut in 0..bytes.len() {
+            let mut decoder = CapsuleDecoder::default();
+            assert_eq!(decoder.decode(&mut Bytes::copy_from_slice(&bytes[..cut])), Ok(None));
+            assert_eq!(decoder.is_between_capsules(), cut == 0);
+        }
+    }
+
+    #[test]
+    fn unknown_capsules_are_passed_over() {
+        let drain = Capsule::DrainSession;
+        let bytes = [
+            capsule(0x17, b"grease"),
+            drain.encode(),
+            capsule(0x190B_4D3D, &[1]),
+            capsule(0, b""),
+        ]
+        .concat();
+        for step in 1..=bytes.len() {
+            assert_eq!(decode(&bytes, step).expect("valid"), [Capsule::DrainSession]);
+        }
+        let mut endless = Vec::new();
+        varint::write(&mut endless, 0x17);
+        varint::write(&mut endless, varint::MAX);
+        let mut decoder = CapsuleDecoder::default();
+        assert_eq!(decoder.decode(&mut endless.into()), Ok(None));
+        assert_eq!(decoder.decode(&mut Bytes::from(vec![0; 1 << 20])), Ok(None));
+        assert!(decoder.held.is_empty());
+    }
+
+    #[test]
+    fn lengths_are_limited() {
+        let longest = [&[0; 4][..], &[b'x'; 1024]].concat();
+        assert_eq!(decode(&capsule(CLOSE_SESSION, &longest), 5000).expect("valid").len(), 1);
+        for wrong in [
+            capsule(CLOSE_SESSION, &[0; 1029]),
+            capsule(CLOSE_SESSION, &[0; 3]),
+            capsule(CLOSE_SESSION, b""),
+            capsule(DRAIN_SESSION, &[0]),
+        ] {
+            assert_eq!(decode(&wrong, 7).expect_err("wrong").code, ErrorCode::H3_MESSAGE_ERROR);
+        }
+    }
+
+    #[test]
+    fn a_reason_is_text_of_at_most_1024_bytes() {
+        let bytes = Capsule::CloseSession {
+            code: 0,
+            reason: "€".repeat(500),
+        }
+        .encode();
+        assert_eq!(
+            decode(&bytes, 5000).expect("valid"),
+            [Capsule::CloseSession {
+                code: 0,
+                reason: "€".repeat(341)
+            }]
+        );
+        let bytes = capsule(CLOSE_SESSION, &[0, 0, 0, 1, b'a', 0xff, b'b']);
+        assert_eq!(
+            decode(&bytes, 5000).expect("valid"),
+            [Capsule::CloseSession {
+                code: 1,
+                reason: "a\u{fffd}b".into()
+            }]
+        );
+    }
+}
