@@ -1,0 +1,72 @@
+// The types in use, as a program would: what must compile, and what must not.
+
+import { RTCPeerConnection, WebSocket, WebSocketServer, WebTransport, WebTransportServer } from 'webwire';
+
+export async function webSocket(): Promise<void> {
+  const server = new WebSocketServer({ port: 0 });
+  await server.ready;
+  const { port } = server.address();
+  const socket = new WebSocket(`ws://127.0.0.1:${port}`, { protocols: ['a'], rejectUnauthorized: true });
+  socket.binaryType = 'nodebuffer';
+  socket.addEventListener('message', (event) => socket.send(event.data), { once: true });
+  socket.addEventListener('close', function (event) {
+    const code: number = event.code;
+    this.close(code, event.reason);
+  });
+  socket.onmessage = ({ data }) => socket.send(new Uint8Array(data));
+  socket.onclose = null;
+  const state: 0 | 1 | 2 | 3 = socket.readyState;
+  if (state === WebSocket.OPEN) socket.send(new Blob([]));
+  for await (const request of server.incomingRequests) {
+    const accepted: WebSocket = await request.accept({ protocol: request.protocols[0] ?? '' });
+    accepted.unref();
+    request.signal.throwIfAborted();
+  }
+  server.addEventListener('connection', (event) => event.socket.close(1000));
+  // @ts-expect-error: not a type of binary data
+  socket.binaryType = 'buffer';
+  // @ts-expect-error: a number is no data
+  socket.send(1);
+  // @ts-expect-error: readonly
+  socket.readyState = 1;
+  await server.close({ timeoutMs: 1000 });
+}
+
+export async function webTransport(): Promise<void> {
+  const server = new WebTransportServer({ port: 0, cert: 'PEM', key: Buffer.from('PEM') });
+  await server.ready;
+  const transport = new WebTransport('https://localhost', {
+    serverCertificateHashes: [{ algorithm: 'sha-256', value: new Uint8Array(32) }],
+  });
+  await transport.ready;
+  const { readable, writable } = await transport.createBidirectionalStream();
+  const writer = writable.getWriter();
+  await writer.write(new Uint8Array(1));
+  for await (const chunk of readable) chunk.buffer.slice(0);
+  for await (const stream of transport.incomingUnidirectionalStreams) await stream.cancel();
+  for await (const stream of transport.incomingBidirectionalStreams) await stream.writable.abort();
+  const datagrams = transport.datagrams.createWritable({ sendOrder: 1 }).getWriter();
+  await datagrams.write(new ArrayBuffer(1));
+  transport.close({ closeCode: 1, reason: 'done' });
+  const { closeCode = 0 } = await transport.closed;
+  closeCode.toFixed();
+  // @ts-expect-error: a server has a certificate
+  new WebTransportServer({ port: 0 });
+}
+
+export async function peerConnection(): Promise<void> {
+  const connection = new RTCPeerConnection({ iceServers: [{ urls: 'stun:localhost' }] });
+  const channel = connection.createDataChannel('chat', { ordered: false, maxRetransmits: 1 });
+  channel.onopen = () => channel.send('text');
+  channel.addEventListener('error', ({ error }) => error.errorDetail.length);
+  connection.onicecandidate = ({ candidate }) => connection.addIceCandidate(candidate?.toJSON());
+  connection.addEventListener('datachannel', (event) => event.channel.send(new ArrayBuffer(1)));
+  const offer = await connection.createOffer();
+  offer.sdp += 'a=x\r\n';
+  await connection.setLocalDescription(offer);
+  await connection.setLocalDescription();
+  await connection.setRemoteDescription({ type: 'answer', sdp: '' });
+  connection.close();
+  // @ts-expect-error: not a type of description
+  await connection.setRemoteDescription({ type: 'reply', sdp: '' });
+}

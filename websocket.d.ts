@@ -1,0 +1,164 @@
+// WebSocket and its server. https://websockets.spec.whatwg.org/
+// The members stand in the order of the IDL; what is not in the IDL stands behind.
+
+import type { BinaryType, BufferSource, Handler, Pem, ServerAddress, TlsOptions } from './common.js';
+import { EventTargetOf } from './common.js';
+
+/** https://websockets.spec.whatwg.org/#dictdef-closeeventinit */
+export interface CloseEventInit {
+  bubbles?: boolean;
+  cancelable?: boolean;
+  composed?: boolean;
+  wasClean?: boolean;
+  code?: number;
+  reason?: string;
+}
+
+/** The event of a closed WebSocket. https://websockets.spec.whatwg.org/#closeevent */
+export class CloseEvent extends Event {
+  constructor(type: string, eventInitDict?: CloseEventInit);
+  /** Whether the closing handshake was completed. */
+  readonly wasClean: boolean;
+  /** The peer's code; 1005 when it sent none, 1006 when the connection broke. */
+  readonly code: number;
+  /** The peer's reason, or an empty string. */
+  readonly reason: string;
+}
+
+/** The events of a WebSocket. */
+export interface WebSocketEventMap {
+  open: Event;
+  message: MessageEvent;
+  error: Event;
+  close: CloseEvent;
+}
+
+/** What Node adds to the constructor of WebSocket. */
+export interface WebSocketOptions extends TlsOptions {
+  /** Subprotocols, the preferred one first. */
+  protocols?: string | string[];
+  /** Headers for the opening handshake. Those that the handshake itself uses are refused with TypeError. */
+  headers?: Record<string, string> | Iterable<[string, string]>;
+  /** The largest message to take, in bytes after reassembly; a larger one closes with 1009. */
+  maxMessageSize?: number;
+  /** How long the opening handshake may take in all, in milliseconds. */
+  handshakeTimeoutMs?: number;
+  /** How long to wait for the peer's half of the closing handshake, in milliseconds. */
+  closeTimeoutMs?: number;
+}
+
+/** A WebSocket, of a client or accepted by a WebSocketServer. https://websockets.spec.whatwg.org/#the-websocket-interface */
+export class WebSocket extends EventTargetOf<WebSocketEventMap> {
+  static readonly CONNECTING: 0;
+  static readonly OPEN: 1;
+  static readonly CLOSING: 2;
+  static readonly CLOSED: 3;
+
+  /**
+   * Begins to connect. Throws SyntaxError for a URL that is not ws:, wss:, http: or https:, one with a fragment, and for
+   * bad or repeated protocols; TypeError for wrong options. A connection that fails fires `error`, then `close`.
+   */
+  constructor(url: string | URL, protocols?: string | string[] | WebSocketOptions);
+
+  /** The URL that it connects to. */
+  readonly url: string;
+  readonly CONNECTING: 0;
+  readonly OPEN: 1;
+  readonly CLOSING: 2;
+  readonly CLOSED: 3;
+  readonly readyState: 0 | 1 | 2 | 3;
+  /** Bytes given to `send()` that the network has not taken yet. Never reset; keeps growing after close. */
+  readonly bufferedAmount: number;
+  onopen: Handler<Event>;
+  onerror: Handler<Event>;
+  onclose: Handler<CloseEvent>;
+  /** The extensions in use, or an empty string. */
+  readonly extensions: string;
+  /** The subprotocol that the server chose, or an empty string. */
+  readonly protocol: string;
+  /**
+   * Begins the closing handshake. Throws InvalidAccessError unless `code` is 1000 or 3000 to 4999, SyntaxError for a
+   * reason of more than 123 bytes.
+   */
+  close(code?: number, reason?: string): void;
+  onmessage: Handler<MessageEvent>;
+  /** How binary messages arrive; `blob` at first. `nodebuffer`, which is Node's own, delivers a `Buffer`. */
+  get binaryType(): BinaryType;
+  set binaryType(value: BinaryType | 'nodebuffer');
+  /** Sends a text or binary message. The data is taken at the call. Throws InvalidStateError while connecting. */
+  send(data: string | BufferSource | Blob): void;
+
+  /** Lets the socket keep the process alive while it is open, as it does at first. */
+  ref(): void;
+  /** Lets the process end although the socket is open. */
+  unref(): void;
+}
+
+/** Options of a WebSocketServer. */
+export interface WebSocketServerOptions {
+  /** The address to listen on; all addresses of the machine when absent. */
+  host?: string;
+  /** The port; 0, the default, takes a free one. */
+  port?: number;
+  /** Certificate chain, for wss:. */
+  cert?: Pem;
+  /** The private key of `cert`. */
+  key?: Pem;
+  /** The largest message to take from a client, in bytes. */
+  maxMessageSize?: number;
+  /** How long an opening handshake may take in all, in milliseconds. */
+  handshakeTimeoutMs?: number;
+  /** How long to wait for the peer's half of the closing handshake, in milliseconds. */
+  closeTimeoutMs?: number;
+}
+
+/** The events of a WebSocketServer. */
+export interface WebSocketServerEventMap {
+  connection: WebSocketConnectionEvent;
+}
+
+/** A client was accepted without being asked for: the short way of a WebSocketServer. */
+export interface WebSocketConnectionEvent extends Event {
+  readonly socket: WebSocket;
+  readonly request: WebSocketRequest;
+}
+
+/** An opening handshake that waits for `accept` or `reject`. */
+export interface WebSocketRequest {
+  /** The request's target: path and query. */
+  readonly url: string;
+  readonly headers: Headers;
+  /** The Origin header, or an empty string. */
+  readonly origin: string;
+  /** The subprotocols that the client offers. */
+  readonly protocols: readonly string[];
+  readonly remoteAddress: ServerAddress;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+  /** Answers 101. Rejects with InvalidStateError when the request is answered already or gone. */
+  accept(options?: { protocol?: string; headers?: Record<string, string> }): Promise<WebSocket>;
+  /** Answers with an HTTP status and closes the connection. */
+  reject(status: number, options?: { headers?: Record<string, string>; body?: string }): void;
+}
+
+/**
+ * A WebSocket server with a listener of its own. Requests are answered through `incomingRequests`, or all accepted where
+ * there is a listener for `connection`.
+ */
+export class WebSocketServer extends EventTargetOf<WebSocketServerEventMap> {
+  /** Begins to listen. Throws TypeError for wrong options. */
+  constructor(options?: WebSocketServerOptions);
+  /** Fulfilled when it listens; rejected with the system's error. */
+  readonly ready: Promise<void>;
+  /** Where it listens. */
+  address(): ServerAddress;
+  /** The opening handshakes, each to be accepted or rejected. */
+  readonly incomingRequests: ReadableStream<WebSocketRequest>;
+  onconnection: Handler<WebSocketConnectionEvent>;
+  /** Stops listening, closes all sockets, and ends those that are left after `timeoutMs`. */
+  close(options?: { timeoutMs?: number }): Promise<void>;
+  /** Lets the server keep the process alive while it listens, as it does at first. */
+  ref(): void;
+  /** Lets the process end although the server listens. */
+  unref(): void;
+}

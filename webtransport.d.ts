@@ -1,0 +1,218 @@
+// WebTransport and its server. https://www.w3.org/TR/webtransport/
+// The members stand in the order of the IDL; what is not in the IDL stands behind.
+
+import type { BufferSource, Handler, Pem, ServerAddress, TlsOptions } from './common.js';
+import { EventTargetOf } from './common.js';
+
+/** https://www.w3.org/TR/webtransport/#enumdef-webtransportreliabilitymode */
+export type WebTransportReliabilityMode = 'pending' | 'reliable-only' | 'supports-unreliable';
+
+/** https://www.w3.org/TR/webtransport/#enumdef-webtransportcongestioncontrol */
+export type WebTransportCongestionControl = 'default' | 'throughput' | 'low-latency';
+
+/** https://www.w3.org/TR/webtransport/#enumdef-webtransporterrorsource */
+export type WebTransportErrorSource = 'stream' | 'session';
+
+/** A certificate that is accepted by its hash. https://www.w3.org/TR/webtransport/#dictdef-webtransporthash */
+export interface WebTransportHash {
+  /** `sha-256`; others are ignored. */
+  algorithm: string;
+  /** The hash of the certificate's DER. */
+  value: BufferSource;
+}
+
+/** https://www.w3.org/TR/webtransport/#dictdef-webtransportoptions; the TLS members are Node's. */
+export interface WebTransportOptions extends TlsOptions {
+  allowPooling?: boolean;
+  requireUnreliable?: boolean;
+  /** Headers of the CONNECT request. */
+  headers?: Record<string, string> | Iterable<[string, string]>;
+  /** Accepts a server by these hashes alone. NotSupportedError together with `allowPooling`. */
+  serverCertificateHashes?: WebTransportHash[];
+  congestionControl?: WebTransportCongestionControl;
+  anticipatedConcurrentIncomingUnidirectionalStreams?: number | null;
+  anticipatedConcurrentIncomingBidirectionalStreams?: number | null;
+  /** Application protocols, the preferred one first. */
+  protocols?: string[];
+  datagramsReadableType?: 'bytes';
+}
+
+/** https://www.w3.org/TR/webtransport/#dictdef-webtransportcloseinfo */
+export interface WebTransportCloseInfo {
+  closeCode?: number;
+  /** At most 1024 bytes of UTF-8; more is cut. */
+  reason?: string;
+}
+
+/** https://www.w3.org/TR/webtransport/#dictdef-webtransportsendoptions */
+export interface WebTransportSendOptions {
+  sendOrder?: number;
+}
+
+/** https://www.w3.org/TR/webtransport/#dictdef-webtransportsendstreamoptions */
+export interface WebTransportSendStreamOptions extends WebTransportSendOptions {
+  /** Waits until the peer allows another stream, instead of rejecting with QuotaExceededError. */
+  waitUntilAvailable?: boolean;
+}
+
+/** https://www.w3.org/TR/webtransport/#webtransportdatagramswritable */
+export class WebTransportDatagramsWritable extends WritableStream<BufferSource> {
+  private constructor();
+  sendOrder: number;
+}
+
+/** The datagrams of a session. https://www.w3.org/TR/webtransport/#webtransportdatagramduplexstream */
+export class WebTransportDatagramDuplexStream {
+  private constructor();
+  /** A stream of its own for sending datagrams. */
+  createWritable(options?: WebTransportSendOptions): WebTransportDatagramsWritable;
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** The largest datagram that can be sent now, in bytes. A larger one is dropped silently. */
+  readonly maxDatagramSize: number;
+  /** How long a received datagram may wait to be read, in milliseconds; null for no limit. */
+  incomingMaxAge: number | null;
+  /** How long a datagram may wait to be sent, in milliseconds; null for no limit. */
+  outgoingMaxAge: number | null;
+  incomingMaxBufferedDatagrams: number;
+  outgoingMaxBufferedDatagrams: number;
+  /** The older name for what `createWritable()` gives: one stream, always the same. */
+  readonly writable: WritableStream<BufferSource>;
+  /** The older name of `incomingMaxBufferedDatagrams`. */
+  incomingHighWaterMark: number;
+  /** The older name of `outgoingMaxBufferedDatagrams`. */
+  outgoingHighWaterMark: number;
+}
+
+/** A WebTransport session, of a client or accepted by a WebTransportServer. https://www.w3.org/TR/webtransport/#webtransport */
+export class WebTransport {
+  /**
+   * Begins to connect over HTTP/3. Throws SyntaxError for a URL that is not https: or has a fragment, and for bad
+   * protocols; NotSupportedError for options that exclude each other. A failure rejects `ready` and `closed`.
+   */
+  constructor(url: string | URL, options?: WebTransportOptions);
+  /** Fulfilled when the session is established; rejects with WebTransportError. */
+  readonly ready: Promise<undefined>;
+  readonly reliability: WebTransportReliabilityMode;
+  readonly congestionControl: WebTransportCongestionControl;
+  anticipatedConcurrentIncomingUnidirectionalStreams: number | null;
+  anticipatedConcurrentIncomingBidirectionalStreams: number | null;
+  /** The headers of the server's answer; null before it. */
+  readonly responseHeaders: Headers | null;
+  /** The application protocol that the server chose, or an empty string. */
+  readonly protocol: string;
+  /** Fulfilled with the close information when either side closed; rejects when the session broke. */
+  readonly closed: Promise<WebTransportCloseInfo>;
+  /** Fulfilled when the server asks for the session to end. */
+  readonly draining: Promise<undefined>;
+  /** Ends the session; streams that are open end with it. */
+  close(closeInfo?: WebTransportCloseInfo): void;
+  readonly datagrams: WebTransportDatagramDuplexStream;
+  /** Opens a stream. Rejects with InvalidStateError after the end, QuotaExceededError when the peer allows no more. */
+  createBidirectionalStream(options?: WebTransportSendStreamOptions): Promise<WebTransportBidirectionalStream>;
+  readonly incomingBidirectionalStreams: ReadableStream<WebTransportBidirectionalStream>;
+  /** Opens a stream. Rejects as `createBidirectionalStream` does. */
+  createUnidirectionalStream(options?: WebTransportSendStreamOptions): Promise<WebTransportSendStream>;
+  readonly incomingUnidirectionalStreams: ReadableStream<WebTransportReceiveStream>;
+  /** Whether sessions over HTTP/2 exist: false. */
+  static readonly supportsReliableOnly: boolean;
+
+  /** Lets the session keep the process alive while it is open, as it does at first. */
+  ref(): void;
+  /** Lets the process end although the session is open. */
+  unref(): void;
+}
+
+/** https://www.w3.org/TR/webtransport/#webtransportsendstream */
+export class WebTransportSendStream extends WritableStream<BufferSource> {
+  private constructor();
+  sendOrder: number;
+}
+
+/** https://www.w3.org/TR/webtransport/#webtransportreceivestream */
+export class WebTransportReceiveStream extends ReadableStream<Uint8Array<ArrayBuffer>> {
+  private constructor();
+}
+
+/** https://www.w3.org/TR/webtransport/#webtransportbidirectionalstream */
+export class WebTransportBidirectionalStream {
+  private constructor();
+  readonly readable: WebTransportReceiveStream;
+  readonly writable: WebTransportSendStream;
+}
+
+/** https://www.w3.org/TR/webtransport/#dictdef-webtransporterroroptions */
+export interface WebTransportErrorOptions {
+  source?: WebTransportErrorSource;
+  streamErrorCode?: number | null;
+}
+
+/** What went wrong with a stream or a session. https://www.w3.org/TR/webtransport/#webtransporterror */
+export class WebTransportError extends DOMException {
+  constructor(message?: string, options?: WebTransportErrorOptions);
+  readonly source: WebTransportErrorSource;
+  /** The peer's code of a reset or stopped stream; null for anything else. */
+  readonly streamErrorCode: number | null;
+}
+
+/** Options of a WebTransportServer. */
+export interface WebTransportServerOptions {
+  /** The address to listen on; all addresses of the machine when absent. */
+  host?: string;
+  /** The UDP port; 0, the default, takes a free one. */
+  port?: number;
+  /** Certificate chain. */
+  cert: Pem;
+  /** The private key of `cert`. */
+  key: Pem;
+}
+
+/** The events of a WebTransportServer. */
+export interface WebTransportServerEventMap {
+  connection: WebTransportConnectionEvent;
+}
+
+/** A session was accepted without being asked for: the short way of a WebTransportServer. */
+export interface WebTransportConnectionEvent extends Event {
+  readonly socket: WebTransport;
+  readonly request: WebTransportRequest;
+}
+
+/** A CONNECT request that waits for `accept` or `reject`. */
+export interface WebTransportRequest {
+  /** The URL that the client asked for. */
+  readonly url: string;
+  readonly headers: Headers;
+  /** The Origin header, or an empty string. */
+  readonly origin: string;
+  /** The application protocols that the client offers. */
+  readonly protocols: readonly string[];
+  readonly remoteAddress: ServerAddress;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+  /** Answers 200. Rejects with InvalidStateError when the request is answered already or gone. */
+  accept(options?: { protocol?: string; headers?: Record<string, string> }): Promise<WebTransport>;
+  /** Answers with an HTTP status. */
+  reject(status: number, options?: { headers?: Record<string, string>; body?: string }): void;
+}
+
+/**
+ * A WebTransport server over HTTP/3. Requests are answered through `incomingRequests`, or all accepted where there is a
+ * listener for `connection`.
+ */
+export class WebTransportServer extends EventTargetOf<WebTransportServerEventMap> {
+  /** Begins to listen. Throws TypeError for wrong options. */
+  constructor(options: WebTransportServerOptions);
+  /** Fulfilled when it listens; rejected with the system's error. */
+  readonly ready: Promise<void>;
+  /** Where it listens. */
+  address(): ServerAddress;
+  /** The sessions that clients ask for, each to be accepted or rejected. */
+  readonly incomingRequests: ReadableStream<WebTransportRequest>;
+  onconnection: Handler<WebTransportConnectionEvent>;
+  /** Stops listening, drains the sessions, and ends those that are left after `timeoutMs`. */
+  close(options?: { timeoutMs?: number }): Promise<void>;
+  /** Lets the server keep the process alive while it listens, as it does at first. */
+  ref(): void;
+  /** Lets the process end although the server listens. */
+  unref(): void;
+}
