@@ -10,6 +10,6 @@ pub mod error;
 pub mod hub;
 mod runtime;
 pub mod tls;
-mod webrtc;
+pub mod webrtc;
 mod websocket;
 mod webtransport;

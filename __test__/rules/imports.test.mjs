@@ -21,7 +21,7 @@ const PURE = [
 ];
 
 /** The doors of the API folders: `#[napi]` classes. */
-const DOORS = /\/(connection|session|\w+_stream|peer_transport|data_transport|listener)\.rs$/;
+const DOORS = /\/(connection|session|\w+_stream|peer_transport|data_transport|signalling|listener)\.rs$/;
 
 /** The API folder that a file lies in, or none for the shared ones. */
 function api(file) {

@@ -1,3 +1,4 @@
-//! RTCPeerConnection: signalling as pure functions ([`jsep`]) beside the transports.
+//! RTCPeerConnection: signalling as pure functions ([`jsep`], through the door [`signalling`]) beside the transports.
 
 pub(crate) mod jsep;
+pub mod signalling;
