@@ -27,6 +27,7 @@ const BYTES_A_BATCH = 256 * 1024;
 const TURN_MS = 8;
 /** How many records pass between two looks at the clock. */
 const RECORDS_A_LOOK = 64;
+const { nextTick } = process;
 const MAX_TIMER_MS = 0x7fffffff;
 
 /**
@@ -184,6 +185,8 @@ class Hub {
   #at = 0;
   #count = 0;
   #offset = 0;
+  #dispatching = false;
+  #late: (() => void)[] = [];
 
   /** What native constructors take as their first argument. */
   get native(): NativeHub {
@@ -212,8 +215,34 @@ class Hub {
     else this.#keepAlive.unref();
   }
 
+  /**
+   * Runs `work` once, when the events at hand are dispatched or, outside of a dispatch, when the running script is done:
+   * for what many small calls want to hand down together.
+   */
+  afterwards(work: () => void): void {
+    this.#late.push(work);
+    if (!this.#dispatching && this.#late.length === 1) nextTick(() => this.#runLate());
+  }
+
+  #runLate(): void {
+    const late = this.#late;
+    if (late.length === 0) return;
+    this.#late = [];
+    for (const work of late) work();
+  }
+
   /** One turn: events until none is left or the time is up. */
   #turn(): void {
+    this.#dispatching = true;
+    try {
+      this.#dispatchAll();
+    } finally {
+      this.#dispatching = false;
+      this.#runLate();
+    }
+  }
+
+  #dispatchAll(): void {
     const source = this.native;
     const until = performance.now() + TURN_MS;
     let records = 0;
