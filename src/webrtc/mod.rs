@@ -2,3 +2,4 @@
 
 pub(crate) mod jsep;
 pub mod signalling;
+pub(crate) mod stack;

@@ -1,0 +1,162 @@
+//! Looks into SCTP packets before the association sees them: <https://www.rfc-editor.org/rfc/rfc9260#section-3>.
+
+use bytes::{Bytes, BytesMut};
+
+const HEADER: usize = 12;
+const DATA: u8 = 0;
+const INIT: u8 = 1;
+const ABORT: u8 = 6;
+const END: u8 = 1;
+const BEGIN: u8 = 2;
+const UNORDERED: u8 = 4;
+const IMMEDIATE: u8 = 8;
+const DATA_HEADER: usize = 16;
+
+/// A chunk that the association's caller wants to know of beforehand.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Chunk {
+    /// The peer wants an association.
+    Init,
+    /// The association ends; what is unread is lost with it.
+    Abort,
+    /// User data.
+    Data {
+        stream: u16,
+        /// Offset of the chunk in the packet.
+        at: usize,
+        payload: usize,
+        begins: bool,
+        ends: bool,
+    },
+}
+
+/// The chunks of a packet, up to the first malformed one.
+pub(super) fn chunks(packet: &[u8]) -> impl Iterator<Item = Chunk> {
+    let mut at = HEADER;
+    std::iter::from_fn(move || {
+        loop {
+            let [kind, flags, l0, l1, rest @ ..] = packet.get(at..)? else {
+                return None;
+            };
+            let length = usize::from(u16::from_be_bytes([*l0, *l1]));
+            if length < 4 || rest.len() + 4 < length {
+                return None;
+            }
+            let start = at;
+            at += length.next_multiple_of(4);
+            match *kind {
+                INIT => return Some(Chunk::Init),
+                ABORT => return Some(Chunk::Abort),
+                DATA if length >= DATA_HEADER => {
+                    return Some(Chunk::Data {
+                        stream: u16::from_be_bytes([rest[4], rest[5]]),
+                        at: start,
+                        payload: length - DATA_HEADER,
+                        begins: flags & BEGIN != 0,
+                        ends: flags & END != 0,
+                    });
+                }
+                _ => {}
+            }
+        }
+    })
+}
+
+/// Moves user data of some streams to another one, each chunk as a whole unordered message.
+pub(super) fn divert(packet: &Bytes, sink: u16, diverted: impl Fn(u16) -> bool) -> Bytes {
+    let mut copy = BytesMut::from(&packet[..]);
+    for chunk in chunks(packet) {
+        if let Chunk::Data { stream, at, .. } = chunk
+            && diverted(stream)
+        {
+            copy[at + 1] |= UNORDERED | BEGIN | END;
+            copy[at + 8..at + 10].copy_from_slice(&sink.to_be_bytes());
+        }
+    }
+    seal(copy)
+}
+
+/// The packet with other source and destination ports; the association itself only knows 5000.
+pub(super) fn with_ports(packet: &[u8], (source, destination): (u16, u16)) -> Bytes {
+    let mut copy = BytesMut::from(packet);
+    copy[..2].copy_from_slice(&source.to_be_bytes());
+    copy[2..4].copy_from_slice(&destination.to_be_bytes());
+    seal(copy)
+}
+
+/// Repeats a packet's first user data such that it asks for an acknowledgement at once.
+pub(super) fn acknowledgement_request(packet: &Bytes) -> Option<Bytes> {
+    chunks(packet).find_map(|chunk| match chunk {
+        Chunk::Data { at, payload, .. } => {
+            let end = (at + DATA_HEADER + payload).next_multiple_of(4).min(packet.len());
+            let mut copy = BytesMut::from(&packet[..HEADER]);
+            copy.extend_from_slice(&packet[at..end]);
+            copy[HEADER + 1] |= IMMEDIATE;
+            Some(seal(copy))
+        }
+        Chunk::Init | Chunk::Abort => None,
+    })
+}
+
+fn seal(mut packet: BytesMut) -> Bytes {
+    packet[8..HEADER].fill(0);
+    let checksum = crc32c::crc32c(&packet);
+    packet[8..HEADER].copy_from_slice(&checksum.to_le_bytes());
+    packet.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(stream: u16, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let mut chunk = vec![DATA, flags, 0, (DATA_HEADER + payload.len()) as u8, 0, 0, 0, 9];
+        chunk.extend(stream.to_be_bytes());
+        chunk.extend([0, 7, 0, 0, 0, 53]);
+        chunk.extend(payload);
+        chunk.resize(chunk.len().next_multiple_of(4), 0);
+        chunk
+    }
+
+    #[test]
+    fn data_of_one_stream_moves_and_the_rest_stays() {
+        let mut packet = vec![0x13, 0x88, 0x13, 0x88, 1, 2, 3, 4, 0, 0, 0, 0];
+        packet.extend(data(5, BEGIN, b"abc"));
+        packet.extend(data(6, END, b"defgh"));
+        let packet = Bytes::from(packet);
+        let moved = divert(&packet, 65535, |stream| stream == 5);
+        assert_eq!(
+            chunks(&moved).collect::<Vec<_>>(),
+            [
+                Chunk::Data {
+                    stream: 65535,
+                    at: 12,
+                    payload: 3,
+                    begins: true,
+                    ends: true
+                },
+                Chunk::Data {
+                    stream: 6,
+                    at: 32,
+                    payload: 5,
+                    begins: false,
+                    ends: true
+                },
+            ]
+        );
+        assert_eq!(moved.len(), packet.len());
+    }
+
+    #[test]
+    fn malformed_packets_end_the_walk() {
+        let mut packet = vec![0; HEADER];
+        packet.extend(data(5, BEGIN | END, b"abcd"));
+        for length in 0..packet.len() {
+            assert_eq!(chunks(&packet[..length]).count(), 0, "{length} bytes");
+        }
+        for length in 0..16 {
+            packet[HEADER + 3] = length;
+            assert_eq!(chunks(&packet).count(), 0, "chunk length {length}");
+        }
+    }
+}
