@@ -12,4 +12,4 @@ mod runtime;
 pub mod tls;
 pub mod webrtc;
 mod websocket;
-mod webtransport;
+pub mod webtransport;

@@ -1,3 +1,19 @@
-//! WebTransport over HTTP/3, client and server, on quinn: <https://www.w3.org/TR/webtransport/>.
+//! WebTransport over HTTP/3, client and server, on quinn: <https://www.w3.org/TR/webtransport/> and
+//! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html>.
+//!
+//! Doors to JavaScript: [`session`], [`send_stream`], [`receive_stream`], [`listener`]. [`client`] opens a connection
+//! and asks for a session on it; [`task`] serves a connection, either role, and gives each stream and datagram to its
+//! session; [`connect_stream`] is a session's own stream, on which it opens and ends.
 
+mod certificate_hash;
+mod client;
+mod connect_stream;
+mod datagrams;
 pub(crate) mod http3;
+mod limits;
+pub mod listener;
+pub mod receive_stream;
+pub mod send_stream;
+pub mod session;
+mod streams;
+mod task;

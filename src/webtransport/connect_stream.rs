@@ -1,0 +1,218 @@
+//! A session's own stream: on it the session is asked for and granted, lives and ends.
+//! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html#section-6>
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quinn::{ConnectionError, ReadError, RecvStream, SendStream};
+
+use super::http3::capsule::{Capsule, CapsuleDecoder};
+use super::http3::error_code::ErrorCode;
+use super::http3::frame::{Carrier, Frame, FrameDecoder};
+use super::http3::{Scope, Violation};
+use super::limits::CLOSE_TIMEOUT;
+use super::session::{Close, Closer, Session, WebTransportEvent, close_frame, varint};
+use super::streams::Direction;
+use crate::hub::Payload;
+
+/// The most that is read from a CONNECT stream at once.
+const PIECE: usize = 16 * 1024;
+
+/// Why nothing more comes on a stream.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The peer gave it up.
+    Reset,
+    /// The connection is gone.
+    Lost(ConnectionError),
+    /// The peer broke the protocol.
+    Violation(Violation),
+}
+
+impl Broken {
+    /// For people.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Reset => "the peer reset the session's stream".into(),
+            Self::Lost(error) => lost(error),
+            Self::Violation(violation) => format!("the peer broke the protocol: {}", violation.rule),
+        }
+    }
+}
+
+/// What became of a connection, for people.
+pub(crate) fn lost(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::TimedOut => "the peer has not answered for too long".into(),
+        ConnectionError::ApplicationClosed(close) => format!("the peer closed the connection ({close})"),
+        ConnectionError::ConnectionClosed(close) => format!("the peer closed the connection ({close})"),
+        ConnectionError::Reset => "the peer has forgotten the connection".into(),
+        ConnectionError::LocallyClosed => "the connection was closed".into(),
+        ConnectionError::VersionMismatch | ConnectionError::TransportError(_) | ConnectionError::CidsExhausted => {
+            format!("the connection failed ({error})")
+        }
+    }
+}
+
+/// A request's stream, cut into frames.
+pub(crate) struct ConnectStream {
+    pub(crate) send: SendStream,
+    receive: RecvStream,
+    decoder: FrameDecoder,
+    input: Bytes,
+}
+
+impl ConnectStream {
+    /// A stream of which `first` has been read.
+    pub(crate) fn new(send: SendStream, receive: RecvStream, first: Bytes) -> Self {
+        Self {
+            send,
+            receive,
+            decoder: FrameDecoder::new(Carrier::Request),
+            input: first,
+        }
+    }
+
+    /// The stream's number.
+    pub(crate) fn id(&self) -> u64 {
+        quinn::VarInt::from(self.receive.id()).into_inner()
+    }
+
+    /// The next frame; `None` at the end of the stream. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Result<Option<Frame>, Broken> {
+        loop {
+            if let Some(frame) = self.decoder.decode(&mut self.input).map_err(Broken::Violation)? {
+                return Ok(Some(frame));
+            }
+            match self.receive.read_chunk(PIECE, true).await {
+                Ok(Some(chunk)) => self.input = chunk.bytes,
+                Ok(None) if self.decoder.is_between_frames() => return Ok(None),
+                Ok(None) => {
+                    let rule = "the stream ends inside a frame";
+                    return Err(Broken::Violation(Violation::connection(
+                        ErrorCode::H3_FRAME_ERROR,
+                        rule,
+                    )));
+                }
+                Err(ReadError::ConnectionLost(error)) => return Err(Broken::Lost(error)),
+                Err(
+                    ReadError::Reset(_)
+                    | ReadError::ClosedStream
+                    | ReadError::IllegalOrderedRead
+                    | ReadError::ZeroRttRejected,
+                ) => return Err(Broken::Reset),
+            }
+        }
+    }
+
+    /// Ends both directions with a code.
+    pub(crate) fn abort(&mut self, code: ErrorCode) {
+        // Errors mean that a direction has ended already.
+        let _ended = self.send.reset(varint(code));
+        let _ended = self.receive.stop(varint(code));
+    }
+
+    /// Ends what the violation says: this stream or the connection.
+    pub(crate) fn punish(&mut self, connection: &quinn::Connection, violation: &Violation) {
+        match violation.scope {
+            Scope::Stream => self.abort(violation.code),
+            Scope::Connection => connection.close(varint(violation.code), violation.rule.as_bytes()),
+        }
+    }
+}
+
+/// How a session ended.
+enum End {
+    /// By us.
+    Local(Close),
+    /// By the peer, in good order.
+    Remote { code: u32, reason: String },
+    /// By a fault.
+    Broken(Broken),
+}
+
+/// Runs an established session until it has ended, and tells JavaScript of it, except for the terminal event.
+pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
+    let end = tokio::select! {
+        biased;
+        close = closed_here(session) => End::Local(close),
+        end = read_capsules(session, &mut stream) => end,
+        error = session.open_streams(Direction::Bidirectional) => End::Broken(Broken::Lost(error)),
+        error = session.open_streams(Direction::Unidirectional) => End::Broken(Broken::Lost(error)),
+        error = session.send_datagrams() => End::Broken(Broken::Lost(error)),
+    };
+    match end {
+        End::Local(close) => {
+            if close.by == Closer::Server {
+                let reason = Payload::Text(&close.reason);
+                session.port.emit(WebTransportEvent::Closed, close.code, 0, reason);
+            }
+            session.end();
+            let frame = close_frame(&close);
+            let tell = async {
+                // Errors mean that the peer has ended the session first.
+                if stream.send.write_all(&frame).await.is_ok() && stream.send.finish().is_ok() {
+                    let _ended = stream.send.stopped().await;
+                }
+            };
+            // A peer that never acknowledges must not hold the script.
+            let _late = tokio::time::timeout(CLOSE_TIMEOUT, tell).await;
+        }
+        End::Remote { code, reason } => {
+            session
+                .port
+                .emit(WebTransportEvent::Closed, code, 0, Payload::Text(&reason));
+            session.end();
+            // An error means that the peer wants no answer.
+            let _ended = stream.send.finish();
+        }
+        End::Broken(broken) => {
+            session
+                .port
+                .emit(WebTransportEvent::Failed, 0, 0, Payload::Text(&broken.describe()));
+            session.end();
+            if let Broken::Violation(violation) = &broken {
+                stream.punish(&session.connection, violation);
+            } else {
+                stream.abort(ErrorCode::H3_REQUEST_CANCELLED);
+            }
+        }
+    }
+}
+
+async fn closed_here(session: &Session) -> Close {
+    let mut close = session.close.subscribe();
+    let close = close.wait_for(Option::is_some).await;
+    let close = close.expect("the session holds the sender");
+    close.clone().expect("waited for")
+}
+
+async fn read_capsules(session: &Session, stream: &mut ConnectStream) -> End {
+    let mut decoder = CapsuleDecoder::default();
+    loop {
+        let mut bytes = match stream.next().await {
+            Ok(Some(Frame::Data(bytes))) => bytes,
+            // Trailers have no meaning here.
+            Ok(Some(Frame::Headers(_))) => continue,
+            Ok(Some(Frame::Settings(_) | Frame::Goaway(_))) => unreachable!("a request's decoder refuses them"),
+            // Without a capsule, or with half a one, the end means the same.
+            Ok(None) => {
+                return End::Remote {
+                    code: 0,
+                    reason: String::new(),
+                };
+            }
+            Err(broken) => return End::Broken(broken),
+        };
+        loop {
+            match decoder.decode(&mut bytes) {
+                Ok(Some(Capsule::CloseSession { code, reason })) => return End::Remote { code, reason },
+                Ok(Some(Capsule::DrainSession)) => {
+                    session.port.emit(WebTransportEvent::Draining, 0, 0, Payload::None);
+                }
+                Ok(None) => break,
+                Err(violation) => return End::Broken(Broken::Violation(violation)),
+            }
+        }
+    }
+}

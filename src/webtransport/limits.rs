@@ -1,0 +1,98 @@
+//! Every limit that quinn leaves to its user, and the UDP endpoint of clients. quinn's defaults are not limits: they
+//! let a peer hold hundreds of megabytes.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use quinn::{Endpoint, IdleTimeout, TransportConfig, VarInt};
+
+/// Streams of each kind that a peer may have open with us; the specification wants 100 at least.
+const CONCURRENT_STREAMS: u32 = 128;
+/// What a peer may send on one stream before the application has read it.
+const STREAM_WINDOW: u32 = 1_250_000;
+/// What a peer may send on a whole connection before the application has read it: the memory it can make us hold.
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+/// What we hold of a whole connection until the peer has acknowledged it.
+const SEND_WINDOW: u64 = 8 * 1024 * 1024;
+/// quinn's own datagram queue towards the network. Ours stands before it and knows ages, so this one is short.
+const DATAGRAM_SEND_BUFFER: usize = 64 * 1024;
+/// quinn's own datagram queue from the network; a smaller one loses datagrams of a burst before we see them.
+const DATAGRAM_RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+/// A peer that is silent for so long is gone.
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client keeps its idle session alive, as browsers do.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// From the first packet to the answer to CONNECT.
+pub(crate) const ESTABLISH_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a stream may take to say what it is for.
+pub(crate) const STREAM_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the application has for its answer to a request.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a closed session waits for its peer to take note.
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Sessions that a server takes on one connection.
+pub(crate) const SESSIONS_PER_CONNECTION: usize = 16;
+/// Streams that may wait for their session's request.
+pub(crate) const EARLY_STREAMS: usize = 16;
+/// Requests of one server that may wait for the application's answer.
+pub(crate) const WAITING_REQUESTS: usize = 1024;
+/// Connections of one server in the handshake.
+pub(crate) const INCOMING_CONNECTIONS: usize = 1024;
+/// Bytes that quinn holds of one connection before it is accepted, and of all such.
+const INCOMING_BUFFER: u64 = 64 * 1024;
+const INCOMING_BUFFER_TOTAL: u64 = 8 * 1024 * 1024;
+
+/// Which end of a connection we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The end that asks for sessions.
+    Client,
+    /// The end that grants them.
+    Server,
+}
+
+/// The transport's limits.
+pub(crate) fn transport(role: Role) -> Arc<TransportConfig> {
+    let mut config = TransportConfig::default();
+    let idle = IdleTimeout::try_from(IDLE_TIMEOUT).expect("30 s fits a variable-length integer of milliseconds");
+    config
+        .max_concurrent_bidi_streams(VarInt::from_u32(CONCURRENT_STREAMS))
+        .max_concurrent_uni_streams(VarInt::from_u32(CONCURRENT_STREAMS))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .send_window(SEND_WINDOW)
+        .datagram_send_buffer_size(DATAGRAM_SEND_BUFFER)
+        .datagram_receive_buffer_size(Some(DATAGRAM_RECEIVE_BUFFER))
+        .max_idle_timeout(Some(idle));
+    if role == Role::Client {
+        config.keep_alive_interval(Some(KEEP_ALIVE));
+    }
+    Arc::new(config)
+}
+
+/// A server's limits on connections that are not accepted yet.
+pub(crate) fn limit_incoming(config: &mut quinn::ServerConfig) {
+    config
+        .max_incoming(INCOMING_CONNECTIONS)
+        .incoming_buffer_size(INCOMING_BUFFER)
+        .incoming_buffer_size_total(INCOMING_BUFFER_TOTAL);
+}
+
+/// The endpoint that all clients of the process share, one for each IP version; its socket is closed with the last
+/// session. Must be called on the runtime.
+pub(crate) fn client_endpoint(remote: SocketAddr) -> std::io::Result<Arc<Endpoint>> {
+    static V4: Mutex<Weak<Endpoint>> = Mutex::new(Weak::new());
+    static V6: Mutex<Weak<Endpoint>> = Mutex::new(Weak::new());
+    let (shared, any): (_, IpAddr) = match remote {
+        SocketAddr::V4(_) => (&V4, Ipv4Addr::UNSPECIFIED.into()),
+        SocketAddr::V6(_) => (&V6, Ipv6Addr::UNSPECIFIED.into()),
+    };
+    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(endpoint) = shared.upgrade() {
+        return Ok(endpoint);
+    }
+    let endpoint = Arc::new(Endpoint::client(SocketAddr::new(any, 0))?);
+    *shared = Arc::downgrade(&endpoint);
+    Ok(endpoint)
+}

@@ -1,0 +1,260 @@
+//! The door of a `WebTransportReceiveStream`: <https://www.w3.org/TR/webtransport/#receive-stream>.
+//!
+//! The stream's task reads a little ahead; JavaScript takes when `read()` asks. What nobody reads stays in QUIC, whose
+//! flow control then stops the peer.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Buf, Bytes};
+use napi::bindgen_prelude::BufferSlice;
+use napi_derive::napi;
+use quinn::{ReadError, RecvStream, VarInt};
+use tokio::sync::Notify;
+
+use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
+use super::session::{INTERNAL, Session, WebTransportEvent, WebTransportSession, varint};
+use super::streams::ReceiveHalf;
+use crate::error::{Error, ErrorName, Result};
+use crate::hub::{Hub, Payload, Port, Terminal};
+
+/// Bytes that a stream holds before JavaScript has asked for them, so that a read needs no round trip to the task.
+const AHEAD: usize = 128 * 1024;
+/// Chunks taken from QUIC at once; one is a packet's share.
+const BATCH: usize = 32;
+
+/// The native half of a `WebTransportReceiveStream`.
+#[napi]
+pub struct WebTransportReceiveStream {
+    queue: Arc<ReceiveQueue>,
+}
+
+#[napi]
+impl WebTransportReceiveStream {
+    /// Takes the receiving half of the stream that the session calls `key`.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(hub: &Hub, id: u32, session: &WebTransportSession, key: u32) -> Result<Self> {
+        let session = session.session()?;
+        let half = session.streams.take_receive(key);
+        let half = half.ok_or(Error::new(ErrorName::InvalidStateError, "the stream is gone"))?;
+        let queue = Arc::new(ReceiveQueue::new(half.first));
+        let port = hub.port(id);
+        let terminal = Terminal {
+            event: WebTransportEvent::ReceiveEnded.into(),
+            a: INTERNAL,
+            b: 0,
+        };
+        let task = Task {
+            stream: half.stream,
+            queue: queue.clone(),
+            session,
+            port: port.clone(),
+        };
+        port.spawn(terminal, task.run());
+        Ok(Self { queue })
+    }
+
+    /// How many bytes are there to take; 0 when none are yet, and `Readable` will say when; −1 when all have been taken
+    /// and the peer has finished.
+    #[napi(catch_unwind)]
+    pub fn available(&self) -> f64 {
+        self.queue.available()
+    }
+
+    /// Copies bytes into `target` and says how many.
+    #[napi(catch_unwind)]
+    pub fn read(&self, mut target: BufferSlice<'_>) -> f64 {
+        self.queue.read(&mut target) as f64
+    }
+
+    /// Tells the peer that nobody will read the rest: STOP_SENDING with an application's code.
+    #[napi(catch_unwind)]
+    pub fn stop(&self, code: u32) {
+        self.queue.stop(code);
+    }
+}
+
+impl Drop for WebTransportReceiveStream {
+    fn drop(&mut self) {
+        // Collected without being read to its end.
+        self.queue.stop(0);
+    }
+}
+
+#[derive(Default)]
+struct State {
+    chunks: VecDeque<Bytes>,
+    bytes: usize,
+    /// The peer has finished; what is in the queue is the rest.
+    finished: bool,
+    /// JavaScript waits for bytes.
+    awaited: bool,
+    stopped: Option<u32>,
+}
+
+#[derive(Default)]
+struct ReceiveQueue {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+impl ReceiveQueue {
+    fn new(first: Bytes) -> Self {
+        let queue = Self::default();
+        queue.arrived(first);
+        queue
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn available(&self) -> f64 {
+        let mut state = self.state();
+        if state.bytes > 0 {
+            return state.bytes as f64;
+        }
+        if state.finished {
+            return -1.0;
+        }
+        state.awaited = true;
+        0.0
+    }
+
+    fn read(&self, mut target: &mut [u8]) -> usize {
+        let mut state = self.state();
+        let before = state.bytes;
+        while !target.is_empty()
+            && let Some(chunk) = state.chunks.front_mut()
+        {
+            let length = chunk.len().min(target.len());
+            let (now, later) = target.split_at_mut(length);
+            chunk.copy_to_slice(now);
+            target = later;
+            if chunk.is_empty() {
+                state.chunks.pop_front();
+            }
+            state.bytes -= length;
+        }
+        if before >= AHEAD && state.bytes < AHEAD {
+            self.changed.notify_one();
+        }
+        before - state.bytes
+    }
+
+    fn stop(&self, code: u32) {
+        let mut state = self.state();
+        if state.stopped.is_none() {
+            state.stopped = Some(code);
+            state.chunks.clear();
+            state.bytes = 0;
+            self.changed.notify_one();
+        }
+    }
+
+    /// True when JavaScript has to be told.
+    fn arrived(&self, chunk: Bytes) -> bool {
+        let mut state = self.state();
+        state.bytes += chunk.len();
+        if !chunk.is_empty() {
+            state.chunks.push_back(chunk);
+        }
+        state.bytes > 0 && std::mem::take(&mut state.awaited)
+    }
+
+    fn is_full(&self) -> bool {
+        self.state().bytes >= AHEAD
+    }
+
+    fn stopped(&self) -> Option<u32> {
+        self.state().stopped
+    }
+}
+
+struct Task {
+    stream: RecvStream,
+    queue: Arc<ReceiveQueue>,
+    session: Arc<Session>,
+    port: Arc<Port>,
+}
+
+/// How a stream ended before its last byte.
+enum Ended {
+    /// The peer sent RESET_STREAM.
+    Reset(VarInt),
+    /// Nobody wants the rest.
+    Stopped,
+    /// Its session or connection is gone.
+    SessionGone,
+}
+
+impl Task {
+    async fn run(mut self) {
+        match self.read_all().await {
+            Ok(()) => self
+                .port
+                .emit_terminal(WebTransportEvent::ReceiveFinished, 0, 0, Payload::None),
+            Err(Ended::Reset(code)) => {
+                let code = http_code_to_webtransport_code(code.into_inner());
+                let known = u32::from(code.is_some());
+                self.port
+                    .emit_terminal(WebTransportEvent::Reset, code.unwrap_or(0), known, Payload::None)
+            }
+            Err(Ended::Stopped | Ended::SessionGone) => {
+                self.port
+                    .emit_terminal(WebTransportEvent::ReceiveEnded, 0, 0, Payload::None)
+            }
+        };
+    }
+
+    async fn read_all(&mut self) -> std::result::Result<(), Ended> {
+        let session = self.session.clone();
+        let gone = session.ended.cancelled();
+        let mut gone = std::pin::pin!(gone);
+        let mut batch: [Bytes; BATCH] = std::array::from_fn(|_| Bytes::new());
+        loop {
+            if let Some(code) = self.queue.stopped() {
+                // An error means that it has ended already.
+                let _done = self.stream.stop(varint(webtransport_code_to_http_code(code)));
+                return Err(Ended::Stopped);
+            }
+            let room = !self.queue.is_full();
+            tokio::select! {
+                biased;
+                () = &mut gone => {
+                    let _done = self.stream.stop(varint(ErrorCode::WT_SESSION_GONE));
+                    return Err(Ended::SessionGone);
+                }
+                read = self.stream.read_chunks(&mut batch), if room => match read {
+                    Ok(Some(count)) => {
+                        let mut tell = false;
+                        for chunk in &mut batch[..count] {
+                            tell |= self.queue.arrived(std::mem::take(chunk));
+                        }
+                        if tell {
+                            self.port.emit(WebTransportEvent::Readable, 0, 0, Payload::None);
+                        }
+                    }
+                    Ok(None) => {
+                        self.queue.state().finished = true;
+                        return Ok(());
+                    }
+                    Err(ReadError::Reset(code)) => return Err(Ended::Reset(code)),
+                    Err(
+                        ReadError::ConnectionLost(_)
+                        | ReadError::ClosedStream
+                        | ReadError::IllegalOrderedRead
+                        | ReadError::ZeroRttRejected,
+                    ) => return Err(Ended::SessionGone),
+                },
+                () = self.queue.changed.notified() => {}
+            }
+        }
+    }
+}
+
+/// A stream that ends without JavaScript: its session ended first, or nobody took it.
+pub(crate) fn discard(mut half: ReceiveHalf, code: ErrorCode) {
+    // An error means that it has ended already.
+    let _done = half.stream.stop(varint(code));
+}

@@ -1,0 +1,488 @@
+//! The door of a `WebTransport`: <https://www.w3.org/TR/webtransport/#webtransport>.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use napi::bindgen_prelude::{BufferSlice, Uint8Array};
+use napi_derive::napi;
+use quinn::{Connection, RecvStream, SendStream, VarInt};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::certificate_hash::Hash;
+use super::client;
+use super::datagrams::{self, Datagrams};
+use super::http3::capsule::Capsule;
+use super::http3::connect::ConnectRequest;
+use super::http3::error_code::ErrorCode;
+use super::http3::stream_header;
+use super::streams::{Direction, Opening, ReceiveHalf, SendHalf, Stream, Streams};
+use super::{receive_stream, send_stream, streams};
+use crate::error::{Error, ErrorName, Result};
+use crate::hub::{Hub, Payload, Port, Terminal};
+use crate::tls::TlsOptions;
+
+/// What `web/webtransport/` asks for, converted and checked there.
+#[napi(object)]
+pub struct ConnectOptions {
+    /// The URL's host without brackets.
+    pub host: String,
+    /// The URL's port.
+    pub port: u16,
+    /// `:authority`
+    pub authority: String,
+    /// `:path`, with the query.
+    pub path: String,
+    /// The application protocols on offer.
+    pub protocols: Vec<String>,
+    /// Names and values of further headers, one after the other; characters are bytes.
+    pub headers: Vec<String>,
+    /// SHA-256 hashes, of which one must be the certificate's; absent when authorities decide.
+    pub server_certificate_hashes: Option<Vec<Uint8Array>>,
+    /// Trust and identity.
+    pub tls: TlsOptions,
+}
+
+impl From<ConnectOptions> for client::Options {
+    fn from(options: ConnectOptions) -> Self {
+        // A value of another length is no SHA-256 hash and matches nothing.
+        let hashes = |hashes: Vec<Uint8Array>| {
+            hashes
+                .iter()
+                .filter_map(|hash| Hash::try_from(&hash[..]).ok())
+                .collect()
+        };
+        Self {
+            host: options.host,
+            port: options.port,
+            request: ConnectRequest {
+                authority: options.authority,
+                path: options.path,
+                protocols: options.protocols,
+                headers: client::fields(&options.headers),
+            },
+            server_certificate_hashes: options.server_certificate_hashes.map(hashes),
+            tls: options.tls,
+        }
+    }
+}
+
+/// What the native half of a session, a stream or a listener tells JavaScript.
+#[napi]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebTransportEvent {
+    /// Session: established. The payload is text in lines: the protocol, then `name: value` of each response header.
+    Ready,
+    /// Session: ended by the peer in good order. a: code; payload: reason.
+    Closed,
+    /// Session: could not be established, or broke. Payload: what happened, for people.
+    Failed,
+    /// Session: the peer asks to end it soon.
+    Draining,
+    /// Session: a bidirectional stream of the peer waits.
+    IncomingBidirectional,
+    /// Session: a unidirectional stream of the peer waits.
+    IncomingUnidirectional,
+    /// Session: a stream of ours is open. a: operation; b: key.
+    StreamOpened,
+    /// Session: a datagram waits.
+    DatagramsReadable,
+    /// Session: there is room for datagrams.
+    DatagramsWritable,
+    /// Session, terminal: the network has nothing more to say. a: 1 if that is a defect of ours.
+    Ended,
+    /// Sending stream: there is room for more.
+    Writable,
+    /// Sending stream, terminal: the peer has everything.
+    Finished,
+    /// Sending stream, terminal: the peer wants no more. a: code; b: 1 if the code is the application's.
+    Stopped,
+    /// Sending stream, terminal: it ended with its session or by the script's will. a: 1 if by a defect of ours.
+    SendEnded,
+    /// Receiving stream: bytes wait.
+    Readable,
+    /// Receiving stream, terminal: the last bytes wait.
+    ReceiveFinished,
+    /// Receiving stream, terminal: the peer gave it up. a: code; b: 1 if the code is the application's.
+    Reset,
+    /// Receiving stream, terminal: it ended with its session or by the script's will. a: 1 if by a defect of ours.
+    ReceiveEnded,
+    /// Listener: it listens. a: port; payload: address.
+    Listening,
+    /// Listener: it can't listen. Payload: the system's code and text.
+    ListenFailed,
+    /// Listener: a request for a session. a: its key; payload in lines: authority, path, the client's address and port,
+    /// how many protocols, each of them, then `name: value` of each header.
+    Request,
+    /// Listener: the client of a request has gone, or its time is over. a: its key.
+    RequestGone,
+    /// Listener, terminal: all its connections have ended. a: 1 if by a defect of ours.
+    ListenerEnded,
+}
+
+impl From<WebTransportEvent> for i32 {
+    fn from(event: WebTransportEvent) -> Self {
+        event as Self
+    }
+}
+
+/// The `a` of a terminal event that a defect of ours caused.
+pub(crate) const INTERNAL: u32 = 1;
+
+/// An error code as quinn takes it.
+pub(crate) fn varint(code: ErrorCode) -> VarInt {
+    VarInt::from_u64(code.0).expect("every code of HTTP/3 and WebTransport has at most 62 bits")
+}
+
+/// Who closes a session at our end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closer {
+    /// Its own script, which knows.
+    Script,
+    /// The server that it belongs to: the script has to be told.
+    Server,
+}
+
+/// How a session is closed at our end.
+#[derive(Clone, Debug)]
+pub(crate) struct Close {
+    pub(crate) by: Closer,
+    pub(crate) code: u32,
+    pub(crate) reason: String,
+}
+
+impl Close {
+    /// Without a code and a reason.
+    pub(crate) const fn plain(by: Closer) -> Self {
+        Self {
+            by,
+            code: 0,
+            reason: String::new(),
+        }
+    }
+}
+
+/// A session that exists on the wire: what its task, its streams and its door share.
+pub(crate) struct Session {
+    pub(crate) connection: Connection,
+    /// The number of its CONNECT stream.
+    pub(crate) id: u64,
+    pub(crate) port: Arc<Port>,
+    pub(crate) streams: Streams,
+    pub(crate) datagrams: Datagrams,
+    /// Cancelled when the session has ended: all its streams end too.
+    pub(crate) ended: CancellationToken,
+    pub(crate) close: watch::Sender<Option<Close>>,
+}
+
+impl Session {
+    /// A session on the CONNECT stream of that number.
+    pub(crate) fn new(connection: Connection, id: u64, port: Arc<Port>) -> Arc<Self> {
+        Arc::new(Self {
+            connection,
+            id,
+            port,
+            streams: Streams::default(),
+            datagrams: Datagrams::default(),
+            ended: CancellationToken::new(),
+            close: watch::Sender::new(None),
+        })
+    }
+
+    /// Takes a stream that the peer opened for this session.
+    pub(crate) fn deliver(&self, direction: Direction, stream: Stream) {
+        if self.ended.is_cancelled() {
+            discard(stream, ErrorCode::WT_SESSION_GONE);
+            return;
+        }
+        if self.streams.arrived(direction, stream) == streams::Tell::Now {
+            let event = match direction {
+                Direction::Bidirectional => WebTransportEvent::IncomingBidirectional,
+                Direction::Unidirectional => WebTransportEvent::IncomingUnidirectional,
+            };
+            self.port.emit(event, 0, 0, Payload::None);
+        }
+    }
+
+    /// Takes a datagram for this session.
+    pub(crate) fn deliver_datagram(&self, payload: Bytes) {
+        if self.datagrams.arrived(payload, Instant::now()) == datagrams::Tell::Now {
+            self.port
+                .emit(WebTransportEvent::DatagramsReadable, 0, 0, Payload::None);
+        }
+    }
+
+    /// Closes the session without a code unless it is closing already.
+    pub(crate) fn close_unless_closed(&self, by: Closer) {
+        self.close.send_if_modified(|close| {
+            let first = close.is_none();
+            close.get_or_insert(Close::plain(by));
+            first
+        });
+    }
+
+    /// Ends all streams. Called once by the session's task.
+    pub(crate) fn end(&self) {
+        self.ended.cancel();
+        for stream in self.streams.drain() {
+            discard(stream, ErrorCode::WT_SESSION_GONE);
+        }
+    }
+
+    /// A stream of ours as it comes from quinn.
+    fn opened(&self, send: SendStream, receive: Option<RecvStream>) -> Stream {
+        let header = match &receive {
+            Some(_) => stream_header::encode_bidirectional(self.id),
+            None => stream_header::encode_unidirectional(self.id),
+        };
+        Stream {
+            send: Some(SendHalf {
+                stream: send,
+                header: header.into(),
+            }),
+            receive: receive.map(|stream| ReceiveHalf {
+                stream,
+                first: Bytes::new(),
+            }),
+        }
+    }
+
+    async fn open(&self, direction: Direction) -> std::result::Result<Stream, quinn::ConnectionError> {
+        match direction {
+            Direction::Bidirectional => {
+                let (send, receive) = self.connection.open_bi().await?;
+                Ok(self.opened(send, Some(receive)))
+            }
+            Direction::Unidirectional => {
+                let send = self.connection.open_uni().await?;
+                Ok(self.opened(send, None))
+            }
+        }
+    }
+
+    /// Opens the streams that scripts asked for and that had to wait for the peer's limit, in order.
+    pub(crate) async fn open_streams(&self, direction: Direction) -> quinn::ConnectionError {
+        loop {
+            self.streams.next_wanted(direction).await;
+            let stream = match self.open(direction).await {
+                Ok(stream) => stream,
+                Err(error) => return error,
+            };
+            if let Some(Opening { operation }) = self.streams.opened(direction) {
+                let key = self.streams.keep(stream);
+                self.port
+                    .emit(WebTransportEvent::StreamOpened, operation, key, Payload::None);
+            }
+        }
+    }
+
+    /// Sends the datagrams that scripts wrote.
+    pub(crate) async fn send_datagrams(&self) -> quinn::ConnectionError {
+        use quinn::SendDatagramError as Refused;
+        loop {
+            let tell = match self.datagrams.next_to_send().await {
+                None => datagrams::Tell::Now,
+                Some(datagram) => match self.connection.send_datagram_wait(datagram).await {
+                    // A datagram that does not fit is dropped, as the specification says.
+                    Ok(()) | Err(Refused::TooLarge | Refused::UnsupportedByPeer | Refused::Disabled) => {
+                        self.datagrams.sent()
+                    }
+                    Err(Refused::ConnectionLost(error)) => return error,
+                },
+            };
+            if tell == datagrams::Tell::Now {
+                self.port
+                    .emit(WebTransportEvent::DatagramsWritable, 0, 0, Payload::None);
+            }
+        }
+    }
+}
+
+/// Ends a stream that has no JavaScript objects.
+pub(crate) fn discard(stream: Stream, code: ErrorCode) {
+    if let Some(half) = stream.send {
+        send_stream::discard(half, code);
+    }
+    if let Some(half) = stream.receive {
+        receive_stream::discard(half, code);
+    }
+}
+
+/// The native half of a `WebTransport`.
+#[napi]
+pub struct WebTransportSession {
+    session: Arc<OnceLock<Arc<Session>>>,
+    /// Cancelled when the script has given the session up before it was there, or has dropped it.
+    abandoned: CancellationToken,
+}
+
+#[napi]
+impl WebTransportSession {
+    /// Opens a connection and a session on it. `Ready`, or `Failed` and `Ended`, say how that went.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(hub: &Hub, id: u32, options: ConnectOptions) -> Result<Self> {
+        let target = client::Target::try_from(client::Options::from(options))?;
+        let port = hub.port(id);
+        let session = Arc::new(OnceLock::new());
+        let abandoned = CancellationToken::new();
+        let task = client::run(target, port.clone(), session.clone(), abandoned.clone());
+        port.spawn(Self::TERMINAL, task);
+        Ok(Self { session, abandoned })
+    }
+
+    /// Closes the session with a code and a reason; `Ended` says when the peer knows. Before `Ready` it gives up.
+    #[napi(catch_unwind)]
+    pub fn close(&self, code: u32, reason: String) {
+        match self.session.get() {
+            Some(session) => {
+                session.close.send_replace(Some(Close {
+                    by: Closer::Script,
+                    code,
+                    reason,
+                }));
+            }
+            None => self.abandoned.cancel(),
+        }
+    }
+
+    /// Opens a stream of ours and returns its key; 0 when the peer's limit forbids it for now. With an operation,
+    /// `StreamOpened` follows when it no longer does.
+    #[napi(catch_unwind)]
+    pub fn open_stream(&self, bidirectional: bool, operation: Option<u32>) -> Result<u32> {
+        let session = self.session()?;
+        let direction = direction(bidirectional);
+        if !session.streams.has_waiting(direction) {
+            // Polled once: a stream that is allowed is there at once.
+            let opening = pin!(session.open(direction));
+            if let Poll::Ready(Ok(stream)) = opening.poll(&mut Context::from_waker(Waker::noop())) {
+                return Ok(session.streams.keep(stream));
+            }
+        }
+        if let Some(operation) = operation {
+            session.streams.want(direction, Opening { operation });
+        }
+        Ok(0)
+    }
+
+    /// The key of the peer's next stream; 0 when there is none: `IncomingBidirectional` or `IncomingUnidirectional`
+    /// will follow.
+    #[napi(catch_unwind)]
+    pub fn accept_stream(&self, bidirectional: bool) -> Result<u32> {
+        Ok(self.session()?.streams.accept(direction(bidirectional)).unwrap_or(0))
+    }
+
+    /// Queues a datagram. False when the queue is full now: `DatagramsWritable` says when it no longer is.
+    #[napi(catch_unwind)]
+    pub fn send_datagram(&self, payload: BufferSlice<'_>) -> Result<bool> {
+        let session = self.session()?;
+        Ok(session
+            .datagrams
+            .send(datagrams::encode(session.id, &payload), Instant::now()))
+    }
+
+    /// The length of the next datagram; −1 when there is none: `DatagramsReadable` will follow.
+    #[napi(catch_unwind)]
+    pub fn next_datagram(&self) -> Result<i32> {
+        let length = self.session()?.datagrams.next_length(Instant::now());
+        Ok(length.map_or(-1, |length| i32::try_from(length).unwrap_or(-1)))
+    }
+
+    /// Copies the next datagram into `target`, which has its length.
+    #[napi(catch_unwind)]
+    pub fn take_datagram(&self, mut target: BufferSlice<'_>) -> Result<()> {
+        if let Some(datagram) = self.session()?.datagrams.take()
+            && datagram.len() == target.len()
+        {
+            target.copy_from_slice(&datagram);
+        }
+        Ok(())
+    }
+
+    /// The largest datagram that the path takes now.
+    #[napi(catch_unwind)]
+    pub fn max_datagram_size(&self) -> Result<u32> {
+        let session = self.session()?;
+        let size = session.connection.max_datagram_size().unwrap_or(0);
+        Ok(u32::try_from(size.saturating_sub(datagrams::overhead(session.id))).unwrap_or(u32::MAX))
+    }
+
+    /// Sets the limits of the incoming queue; an age is in milliseconds, none is without a limit.
+    #[napi(catch_unwind)]
+    pub fn set_incoming_datagrams(&self, max_buffered: u32, max_age_ms: Option<f64>) -> Result<()> {
+        let session = self.session()?;
+        session.datagrams.set_incoming_limit(max_buffered as usize);
+        session.datagrams.set_incoming_max_age(max_age_ms.and_then(age));
+        Ok(())
+    }
+
+    /// Sets the limits of the outgoing queue; an age is in milliseconds, none is without a limit.
+    #[napi(catch_unwind)]
+    pub fn set_outgoing_datagrams(&self, max_buffered: u32, max_age_ms: Option<f64>) -> Result<()> {
+        let session = self.session()?;
+        session.datagrams.set_outgoing_limit(max_buffered as usize);
+        session.datagrams.set_outgoing_max_age(max_age_ms.and_then(age));
+        Ok(())
+    }
+}
+
+impl WebTransportSession {
+    /// What the session ends with if its task dies.
+    pub(crate) const TERMINAL: Terminal = Terminal {
+        event: WebTransportEvent::Ended as i32,
+        a: INTERNAL,
+        b: 0,
+    };
+
+    /// The door of a session that a server accepted.
+    pub(crate) fn accepted(session: Arc<Session>) -> Self {
+        Self {
+            session: Arc::new(OnceLock::from(session)),
+            abandoned: CancellationToken::new(),
+        }
+    }
+
+    /// The session, which is there from `Ready` on.
+    pub(crate) fn session(&self) -> Result<Arc<Session>> {
+        let session = self.session.get().cloned();
+        Ok(session.ok_or(Error::new(
+            ErrorName::InvalidStateError,
+            "the session is not established",
+        ))?)
+    }
+}
+
+impl Drop for WebTransportSession {
+    fn drop(&mut self) {
+        // Collected without close: nobody can hear of the session any more.
+        self.abandoned.cancel();
+        if let Some(session) = self.session.get() {
+            session.close_unless_closed(Closer::Script);
+        }
+    }
+}
+
+fn direction(bidirectional: bool) -> Direction {
+    if bidirectional {
+        Direction::Bidirectional
+    } else {
+        Direction::Unidirectional
+    }
+}
+
+/// An age that is a time; anything else (negative, not a number, endless) is none.
+fn age(ms: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(ms / 1000.0).ok()
+}
+
+/// The bytes that tell a peer how a session ended.
+pub(crate) fn close_frame(close: &Close) -> Vec<u8> {
+    let capsule = Capsule::CloseSession {
+        code: close.code,
+        reason: close.reason.clone(),
+    };
+    super::http3::frame::data(&capsule.encode())
+}
