@@ -1,3 +1,4 @@
 // The package's entry: every public class, from one place.
 
 export { hub } from './hub.js';
+export * from './websocket/index.js';

@@ -59,7 +59,7 @@ enum State {
 }
 
 /// The closing handshake of one connection.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Closing {
     state: State,
 }

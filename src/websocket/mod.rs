@@ -1,8 +1,14 @@
 //! WebSocket: the network half of `WebSocket` and `WebSocketServer` (RFC 6455).
 //!
-//! `handshake`, `frame`, `message` and `closing` are pure: bytes and values in, bytes and values out.
+//! `connection` and `listener` are the doors. Behind them `dial` and `accept` make connections, and one `task` owns each
+//! open one. `handshake`, `frame`, `message` and `closing` are pure: bytes and values in, bytes and values out.
 
 pub(crate) mod closing;
+pub(crate) mod connection;
+pub(crate) mod dial;
 pub(crate) mod frame;
 pub(crate) mod handshake;
 pub(crate) mod message;
+pub(crate) mod outgoing;
+pub(crate) mod task;
+pub(crate) mod transport;

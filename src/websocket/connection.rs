@@ -1,0 +1,281 @@
+//! `WebSocketConnection`: the network half of one `WebSocket`, client's or server's.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use napi::bindgen_prelude::BufferSlice;
+use napi_derive::napi;
+use rustls::pki_types::ServerName;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
+
+use super::closing::{ABNORMAL, Ended};
+use super::dial::{Destination, establish_connection};
+use super::frame::Role;
+use super::handshake::ClientRequest;
+use super::message::Kind;
+use super::outgoing::Added;
+use super::task::{Driver, Failed, Limits, Link, emit_closed};
+use crate::error::{Error, ErrorName, Result};
+use crate::hub::{Hub, Payload, Port, Terminal};
+use crate::tls::{TlsOptions, client_config};
+
+/// What a connection tells its `WebSocket`.
+#[napi]
+pub enum WebSocketEvent {
+    /// The opening handshake is done; the payload is the subprotocol.
+    Open,
+    /// A text message.
+    Text,
+    /// A binary message.
+    Binary,
+    /// `a` + 2³² `b` bytes of messages have gone to the network.
+    Drained,
+    /// A ping came and is answered.
+    Ping,
+    /// A pong came.
+    Pong,
+    /// The peer has begun the closing handshake.
+    Closing,
+    /// The end: `a` is the code, bit 0 of `b` says that it was clean, bit 1 that it failed; the payload is the reason.
+    Closed,
+}
+
+impl From<WebSocketEvent> for i32 {
+    fn from(event: WebSocketEvent) -> Self {
+        event as Self
+    }
+}
+
+/// What a panic of the task looks like to the script: a failed connection.
+pub(crate) const PANICKED: Terminal = Terminal {
+    event: WebSocketEvent::Closed as i32,
+    a: ABNORMAL as u32,
+    b: 2,
+};
+
+/// Where a client connects to and how. All values are checked and converted by `web/websocket/`.
+#[napi(object)]
+pub struct WebSocketDestination {
+    /// Name or address, an IPv6 one without brackets.
+    pub host: String,
+    /// 1 to 65535.
+    pub port: u16,
+    /// Value of the `Host` header.
+    pub authority: String,
+    /// Path and query.
+    pub target: String,
+    /// Subprotocols.
+    pub protocols: Vec<String>,
+    /// Name and value in turn.
+    pub headers: Vec<String>,
+    /// Present for wss.
+    pub tls: Option<TlsOptions>,
+    /// Milliseconds for names, TCP, TLS and the opening handshake together.
+    pub handshake_timeout_ms: u32,
+    /// See [`WebSocketLimits`].
+    pub limits: WebSocketLimits,
+}
+
+/// Limits of an open connection.
+#[napi(object)]
+#[derive(Clone)]
+pub struct WebSocketLimits {
+    /// Bytes of one message from the peer, fragments together.
+    pub max_message_size: u32,
+    /// Milliseconds that the closing handshake may stand still.
+    pub close_timeout_ms: u32,
+}
+
+impl From<&WebSocketLimits> for Limits {
+    fn from(limits: &WebSocketLimits) -> Self {
+        Self {
+            max_message_size: limits.max_message_size as usize,
+            close_timeout: Duration::from_millis(limits.close_timeout_ms.into()),
+        }
+    }
+}
+
+/// One connection. Dropped by a garbage collection, it says "going away" to its peer and ends.
+#[napi]
+pub struct WebSocketConnection {
+    link: Arc<Link>,
+}
+
+/// In the head of a message in a batch: it is text.
+const TEXT: u32 = 1 << 31;
+
+#[napi]
+impl WebSocketConnection {
+    /// Begins to connect.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(hub: &Hub, id: u32, destination: WebSocketDestination) -> Result<Self> {
+        let link = Link::new(Role::Client);
+        let port = hub.port(id);
+        let limits = Limits::from(&destination.limits);
+        let time = Duration::from_millis(destination.handshake_timeout_ms.into());
+        let destination = checked(destination)?;
+        let task = connect(destination, time, limits, link.clone(), port.clone());
+        port.spawn(PANICKED, task);
+        Ok(Self { link })
+    }
+
+    /// Sends the messages in the first `length` bytes of `batch`: each a little-endian 32-bit word, its length with the
+    /// highest bit set for text, then its bytes. True if the network has taken all of them at once.
+    #[napi(catch_unwind)]
+    pub fn send(&self, batch: BufferSlice<'_>, length: u32) -> bool {
+        let batch = batch.get(..length as usize).unwrap_or(&batch);
+        self.link.outgoing.send(Messages(batch), batch.len()) == Added::Written
+    }
+
+    /// Sends one binary message.
+    #[napi(catch_unwind)]
+    pub fn send_binary(&self, data: BufferSlice<'_>) -> bool {
+        self.link
+            .outgoing
+            .send([(Kind::Binary, &*data)].into_iter(), data.len())
+            == Added::Written
+    }
+
+    /// Sends one text message, given as UTF-8.
+    #[napi(catch_unwind)]
+    pub fn send_text(&self, data: BufferSlice<'_>) -> bool {
+        self.link.outgoing.send([(Kind::Text, &*data)].into_iter(), data.len()) == Added::Written
+    }
+
+    /// Sends a ping of at most 125 bytes.
+    #[napi(catch_unwind)]
+    pub fn ping(&self, data: BufferSlice<'_>) {
+        self.link.outgoing.control(Control::Ping, &data);
+    }
+
+    /// Asks for `Ping` and `Pong` events. Pings are answered in any case.
+    #[napi(catch_unwind)]
+    pub fn observe_pings(&self) {
+        self.link.observes_pings.store(true, Ordering::Relaxed);
+    }
+
+    /// Starts the closing handshake, behind all that was sent.
+    #[napi(catch_unwind)]
+    pub fn close(&self, code: Option<u16>, reason: String) {
+        self.link.outgoing.close(code, &reason);
+    }
+
+    /// Ends the connection, or the attempt to make it, at once.
+    #[napi(catch_unwind)]
+    pub fn abort(&self) {
+        self.link.outgoing.abort();
+    }
+}
+
+impl WebSocketConnection {
+    /// The door of a connection that a server has accepted.
+    pub(crate) fn accepted(link: Arc<Link>) -> Self {
+        Self { link }
+    }
+}
+
+impl Drop for WebSocketConnection {
+    fn drop(&mut self) {
+        self.link.outgoing.abandon();
+    }
+}
+
+/// The messages of a batch.
+struct Messages<'a>(&'a [u8]);
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = (Kind, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (head, rest) = self.0.split_first_chunk()?;
+        let head = u32::from_le_bytes(*head);
+        let (data, rest) = rest.split_at_checked((head & !TEXT) as usize)?;
+        self.0 = rest;
+        Some((if head & TEXT == 0 { Kind::Binary } else { Kind::Text }, data))
+    }
+}
+
+fn checked(destination: WebSocketDestination) -> Result<Destination> {
+    let tls = match &destination.tls {
+        Some(options) => {
+            let name = options.servername.clone().unwrap_or_else(|| destination.host.clone());
+            let name = ServerName::try_from(name)
+                .map_err(|_| Error::new(ErrorName::TypeError, "servername is neither a DNS name nor an address"))?;
+            Some((client_config(options, &[b"http/1.1"])?, name))
+        }
+        None => None,
+    };
+    let request = ClientRequest {
+        target: destination.target,
+        host: destination.authority,
+        key: generate_key(),
+        protocols: destination.protocols,
+        headers: headers(destination.headers),
+    };
+    Ok(Destination {
+        host: destination.host,
+        port: destination.port,
+        tls,
+        request,
+    })
+}
+
+/// Names and values in turn → header lines.
+pub(crate) fn headers(flat: Vec<String>) -> Vec<(String, String)> {
+    let mut flat = flat.into_iter();
+    let mut headers = Vec::new();
+    while let (Some(name), Some(value)) = (flat.next(), flat.next()) {
+        headers.push((name, value));
+    }
+    headers
+}
+
+async fn connect(destination: Destination, time: Duration, limits: Limits, link: Arc<Link>, port: Arc<Port>) {
+    let opened = tokio::select! {
+        opened = timeout(time, establish_connection(destination)) => opened.ok().flatten(),
+        () = link.aborted() => None,
+    };
+    match opened {
+        Some(opened) => {
+            port.emit(WebSocketEvent::Open, 0, 0, Payload::Text(&opened.protocol));
+            Driver::new(opened.transport, opened.rest, Role::Client, limits, link, port)
+                .run()
+                .await;
+        }
+        None => {
+            let ended = Ended {
+                was_clean: false,
+                code: ABNORMAL,
+                reason: String::new(),
+            };
+            emit_closed(&port, &ended, Failed::Yes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_read_message_by_message() {
+        let mut batch = Vec::new();
+        for (head, data) in [(TEXT | 2, &b"hi"[..]), (0, b""), (3, &[1, 2, 3])] {
+            batch.extend_from_slice(&head.to_le_bytes());
+            batch.extend_from_slice(data);
+        }
+        let messages: Vec<_> = Messages(&batch).collect();
+        assert_eq!(
+            messages,
+            [
+                (Kind::Text, &b"hi"[..]),
+                (Kind::Binary, b""),
+                (Kind::Binary, &[1, 2, 3])
+            ]
+        );
+        assert_eq!(Messages(&batch[..7]).count(), 1);
+    }
+}

@@ -1,0 +1,386 @@
+//! What waits to be sent on one connection, shared by JavaScript's thread, which adds to it, and the connection's task.
+//!
+//! The first write of an idle queue is tried at once by the thread that adds; whatever the socket does not take then, and
+//! all that is added until that is gone, is gathered by the task into vectored writes.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::closing::{Closing, GOING_AWAY, close_payload};
+use super::frame::{MAX_HEADER, Masks, Role, write_frame};
+use super::message::Kind;
+
+/// Frames are gathered into chunks of this size; a larger frame is a chunk of its own.
+const CHUNK: usize = 64 * 1024;
+/// Up to here one thread writes itself; copying more into the socket is the task's work.
+const DIRECT: usize = 64 * 1024;
+/// Chunks that one vectored write takes.
+pub(crate) const MAX_SLICES: usize = 64;
+
+/// Frames, ready for the wire.
+#[derive(Default)]
+pub(crate) struct Chunk {
+    pub(crate) bytes: Vec<u8>,
+    /// How much of them is the application's data: what `bufferedAmount` counts.
+    application: usize,
+    written: usize,
+}
+
+impl Chunk {
+    fn reported(&self) -> usize {
+        (self.application as u128 * self.written as u128 / self.bytes.len().max(1) as u128) as usize
+    }
+
+    /// What is left of it.
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.bytes[self.written..]
+    }
+}
+
+/// Takes `length` written bytes off `chunks`; returns how much of the application's data went with them.
+pub(crate) fn consume(chunks: &mut VecDeque<Chunk>, mut length: usize) -> usize {
+    let mut application = 0;
+    while let Some(chunk) = chunks.front_mut() {
+        let before = chunk.reported();
+        let step = length.min(chunk.rest().len());
+        chunk.written += step;
+        length -= step;
+        application += chunk.reported() - before;
+        if !chunk.rest().is_empty() {
+            break;
+        }
+        chunks.pop_front();
+    }
+    application
+}
+
+/// The slices of one vectored write.
+pub(crate) fn slices(chunks: &VecDeque<Chunk>) -> ([IoSlice<'_>; MAX_SLICES], usize) {
+    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+    let mut count = 0;
+    for (slice, chunk) in slices.iter_mut().zip(chunks) {
+        *slice = IoSlice::new(chunk.rest());
+        count += 1;
+    }
+    (slices, count)
+}
+
+/// Who may write to the socket.
+enum Writer {
+    /// The opening handshake is not done, or the transport has ended: nobody.
+    None,
+    /// Whoever adds to the queue, which is empty.
+    Anyone(Arc<TcpStream>),
+    /// The task, until the queue is empty.
+    Task(Option<Arc<TcpStream>>),
+}
+
+/// The state under the lock.
+pub(crate) struct Queue {
+    role: Role,
+    chunks: VecDeque<Chunk>,
+    writer: Writer,
+    /// The handshake of Close frames; kept here because both threads move it.
+    pub(crate) closing: Closing,
+    /// The one pong that waits: the answer to the latest ping (RFC 6455 section 5.5.3).
+    pong: Option<Vec<u8>>,
+    /// The application's bytes that were written by others than the task, in part of what they added.
+    unreported: usize,
+    /// The script gave the connection up: end without a word.
+    pub(crate) aborted: bool,
+    waker: Option<Waker>,
+}
+
+/// A connection's queue and its lock.
+pub(crate) struct Outgoing {
+    queue: Mutex<Queue>,
+}
+
+/// What came of adding to the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// The socket has taken all of it.
+    Written,
+    /// The task will write it.
+    Queued,
+}
+
+thread_local! {
+    static MASKS: RefCell<Masks> = RefCell::new(Masks::new(|block| {
+        crate::tls::provider().secure_random.fill(block).expect("the system has random bytes");
+    }));
+}
+
+fn mask(role: Role) -> Option<[u8; 4]> {
+    match role {
+        Role::Client => Some(MASKS.with_borrow_mut(Masks::next)),
+        Role::Server => None,
+    }
+}
+
+impl Outgoing {
+    /// The queue of a connection that is being made.
+    pub(crate) fn new(role: Role) -> Self {
+        let queue = Queue {
+            role,
+            chunks: VecDeque::new(),
+            writer: Writer::None,
+            closing: Closing::new(),
+            pong: None,
+            unreported: 0,
+            aborted: false,
+            waker: None,
+        };
+        Self {
+            queue: Mutex::new(queue),
+        }
+    }
+
+    /// The lock is never held across an await, and a panic under it is a defect that ends the connection anyway.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds messages, each with its kind; `size` is about how long they are together.
+    pub(crate) fn send<'a>(&self, messages: impl Iterator<Item = (Kind, &'a [u8])>, size: usize) -> Added {
+        let mut queue = self.lock();
+        if queue.closing.is_open() {
+            for (kind, data) in messages {
+                let opcode = match kind {
+                    Kind::Text => Data::Text,
+                    Kind::Binary => Data::Binary,
+                };
+                queue.add(OpCode::Data(opcode), data, data.len(), size);
+            }
+        }
+        queue.pass_on()
+    }
+
+    /// Adds a ping, or a pong that answers none.
+    pub(crate) fn control(&self, control: Control, data: &[u8]) {
+        let mut queue = self.lock();
+        if queue.closing.is_open() {
+            queue.add(OpCode::Control(control), data, 0, 0);
+            queue.pass_on();
+        }
+    }
+
+    /// The script closes.
+    pub(crate) fn close(&self, code: Option<u16>, reason: &str) {
+        let mut queue = self.lock();
+        if queue.closing.start() {
+            queue.add(OpCode::Control(Control::Close), &close_payload(code, reason), 0, 0);
+            // Even when the socket takes it at once: the task watches over what follows.
+            queue.leave_to_task();
+        }
+    }
+
+    /// The script has dropped the connection.
+    pub(crate) fn abandon(&self) {
+        let connecting = matches!(self.lock().writer, Writer::None);
+        if connecting {
+            self.abort();
+        } else {
+            self.close(Some(GOING_AWAY), "");
+        }
+    }
+
+    /// The connection ends without a Close frame.
+    pub(crate) fn abort(&self) {
+        let mut queue = self.lock();
+        queue.aborted = true;
+        queue.leave_to_task();
+    }
+}
+
+impl Queue {
+    fn add(&mut self, opcode: OpCode, payload: &[u8], application: usize, more: usize) {
+        let length = payload.len() + MAX_HEADER;
+        let fits = self
+            .chunks
+            .back()
+            .is_some_and(|last| last.bytes.len() + length <= CHUNK);
+        if !fits {
+            let bytes = Vec::with_capacity(length + more.min(CHUNK.saturating_sub(length)));
+            self.chunks.push_back(Chunk {
+                bytes,
+                ..Chunk::default()
+            });
+        }
+        let mask = mask(self.role);
+        let chunk = self.chunks.back_mut().expect("one is there");
+        write_frame(&mut chunk.bytes, opcode, mask, payload);
+        chunk.application += application;
+    }
+
+    /// Tries to write what was added to an empty queue, or leaves it to the task.
+    fn pass_on(&mut self) -> Added {
+        if let Writer::Anyone(stream) = &self.writer {
+            let total: usize = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+            if total <= DIRECT {
+                let (slices, count) = slices(&self.chunks);
+                // An error comes again when the task reads or writes.
+                let written = stream.try_write_vectored(&slices[..count]).unwrap_or(0);
+                if written == total {
+                    self.chunks.clear();
+                    return Added::Written;
+                }
+                self.unreported += consume(&mut self.chunks, written);
+            }
+        }
+        self.leave_to_task();
+        Added::Queued
+    }
+
+    /// Gives the queue to the task and wakes it.
+    fn leave_to_task(&mut self) {
+        self.writer = match std::mem::replace(&mut self.writer, Writer::None) {
+            Writer::Anyone(stream) => Writer::Task(Some(stream)),
+            writer @ (Writer::Task(_) | Writer::None) => writer,
+        };
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// The opening handshake is done: the task may write, and what it lets others write goes to `direct`.
+    pub(crate) fn open(&mut self, direct: Option<Arc<TcpStream>>) {
+        self.writer = Writer::Task(direct);
+    }
+
+    /// The transport has ended: nothing is written any more.
+    pub(crate) fn end(&mut self) {
+        self.writer = Writer::None;
+        self.chunks.clear();
+        self.waker = None;
+    }
+
+    /// Moves all that waits to the task's `writing`, and remembers whom to wake when more comes. If nothing waits at
+    /// all, the next one to add may write. Returns the application's bytes that others wrote without a report.
+    pub(crate) fn take(&mut self, writing: &mut VecDeque<Chunk>, waker: &Waker) -> usize {
+        // Only behind all else, so that a peer that pings and never reads has one pong waiting.
+        if writing.is_empty()
+            && let Some(data) = self.pong.take()
+        {
+            self.add(OpCode::Control(Control::Pong), &data, 0, 0);
+        }
+        writing.append(&mut self.chunks);
+        if writing.is_empty() {
+            self.writer = match std::mem::replace(&mut self.writer, Writer::None) {
+                Writer::Task(Some(stream)) if self.closing.is_open() => Writer::Anyone(stream),
+                writer @ (Writer::Task(_) | Writer::Anyone(_) | Writer::None) => writer,
+            };
+        }
+        self.wake_later(waker);
+        std::mem::take(&mut self.unreported)
+    }
+
+    /// Remembers whom to wake when there is something to do; says whether the script has given the connection up.
+    pub(crate) fn wake_later(&mut self, waker: &Waker) -> bool {
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.waker = Some(waker.clone());
+        }
+        self.aborted
+    }
+
+    /// Whether there is something for an idle task to write.
+    pub(crate) fn waits(&self) -> bool {
+        self.pong.is_some() || !self.chunks.is_empty()
+    }
+
+    /// The peer's ping: its answer takes the place of one that is not sent yet.
+    pub(crate) fn answer_ping(&mut self, data: &[u8]) {
+        if self.closing.is_open() {
+            self.pong = Some(data.to_vec());
+            self.hold();
+        }
+    }
+
+    /// Answers the peer's Close frame, or tells it why the connection fails.
+    pub(crate) fn add_close(&mut self, code: Option<u16>, reason: &str) {
+        self.add(OpCode::Control(Control::Close), &close_payload(code, reason), 0, 0);
+        self.hold();
+    }
+
+    /// Takes the right to write back from other threads; for the task itself, which goes on to write.
+    fn hold(&mut self) {
+        self.writer = match std::mem::replace(&mut self.writer, Writer::None) {
+            Writer::Anyone(stream) => Writer::Task(Some(stream)),
+            writer @ (Writer::Task(_) | Writer::None) => writer,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(length: usize, application: usize) -> Chunk {
+        Chunk {
+            bytes: vec![0; length],
+            application,
+            written: 0,
+        }
+    }
+
+    #[test]
+    fn every_application_byte_is_reported_once() {
+        for step in 1..50 {
+            let mut chunks = VecDeque::from([chunk(100, 90), chunk(7, 0), chunk(33, 31)]);
+            let mut reported = 0;
+            let mut written = 0;
+            while !chunks.is_empty() {
+                let length = step.min(140 - written);
+                reported += consume(&mut chunks, length);
+                written += length;
+                assert!(reported <= written);
+            }
+            assert_eq!((written, reported), (140, 121));
+        }
+    }
+
+    #[test]
+    fn small_messages_share_a_chunk_and_a_large_one_has_its_own() {
+        let outgoing = Outgoing::new(Role::Server);
+        let (small, large) = (vec![1; 100], vec![2; CHUNK]);
+        let messages = [&small, &small, &large, &small].map(|data| (Kind::Binary, data.as_slice()));
+        assert_eq!(outgoing.send(messages.into_iter(), 0), Added::Queued);
+        let mut writing = VecDeque::new();
+        outgoing.lock().take(&mut writing, Waker::noop());
+        let sizes: Vec<usize> = writing.iter().map(|chunk| chunk.bytes.len()).collect();
+        assert_eq!(sizes, [204, CHUNK + 10, 102]);
+        assert_eq!(consume(&mut writing, sizes.iter().sum()), 300 + CHUNK);
+    }
+
+    #[test]
+    fn only_the_latest_ping_is_answered() {
+        let outgoing = Outgoing::new(Role::Server);
+        let mut queue = outgoing.lock();
+        queue.answer_ping(b"1");
+        queue.answer_ping(b"2");
+        let mut writing = VecDeque::new();
+        queue.take(&mut writing, Waker::noop());
+        assert_eq!(writing.len(), 1);
+        assert_eq!(writing[0].bytes, b"\x8a\x012");
+    }
+
+    #[test]
+    fn nothing_follows_a_close_frame() {
+        let outgoing = Outgoing::new(Role::Server);
+        outgoing.close(Some(1000), "");
+        outgoing.close(Some(1001), "");
+        outgoing.send([(Kind::Text, &b"late"[..])].into_iter(), 0);
+        outgoing.control(Control::Ping, b"late");
+        outgoing.lock().answer_ping(b"late");
+        let mut writing = VecDeque::new();
+        outgoing.lock().take(&mut writing, Waker::noop());
+        assert_eq!(writing.len(), 1);
+        assert_eq!(writing[0].bytes, b"\x88\x02\x03\xe8");
+    }
+}

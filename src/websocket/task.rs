@@ -1,0 +1,454 @@
+//! One task owns each open connection: socket → messages → hub, and the send queue → socket, until the closing
+//! handshake or a failure ends it.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::closing::{ABNORMAL, Answer, Ended};
+use super::connection::WebSocketEvent;
+use super::frame::Role;
+use super::message::{Failure, Incoming, Kind, MessageReader};
+use super::outgoing::{Chunk, Outgoing, consume, slices};
+use super::transport::Transport;
+use crate::hub::{Payload, Port};
+
+/// The read buffer of a thread: an idle connection has none.
+const READ_BUFFER: usize = 64 * 1024;
+/// How long the peer has to end the transport after both Close frames, or to take our last words.
+const LINGER: Duration = Duration::from_secs(2);
+/// Reads of one turn, so that one busy connection leaves room for the others of its thread.
+const READS_A_TURN: usize = 16;
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into_boxed_slice());
+}
+
+/// What the door and the task of one connection share.
+pub(crate) struct Link {
+    /// The send queue and the closing handshake.
+    pub(crate) outgoing: Outgoing,
+    /// Whether a script listens for pings and pongs.
+    pub(crate) observes_pings: AtomicBool,
+}
+
+impl Link {
+    /// Of a connection that is being made.
+    pub(crate) fn new(role: Role) -> Arc<Self> {
+        Arc::new(Self {
+            outgoing: Outgoing::new(role),
+            observes_pings: AtomicBool::new(false),
+        })
+    }
+
+    /// Resolves when the script gives the connection up while it is being made. Cancel safe.
+    pub(crate) async fn aborted(&self) {
+        poll_fn(|cx| {
+            if self.outgoing.lock().wake_later(cx.waker()) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+}
+
+/// Limits and times of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes of a message from the peer.
+    pub(crate) max_message_size: usize,
+    /// How long the closing handshake may stand still.
+    pub(crate) close_timeout: Duration,
+}
+
+/// How an object's life is told to its script: the terminal event.
+pub(crate) fn emit_closed(port: &Arc<Port>, ended: &Ended, failed: Failed) {
+    let clean = u32::from(ended.was_clean);
+    let flags = clean | if failed == Failed::Yes { 2 } else { 0 };
+    port.emit_terminal(
+        WebSocketEvent::Closed,
+        u32::from(ended.code),
+        flags,
+        Payload::Text(&ended.reason),
+    );
+}
+
+/// Whether the script gets an error event before the close event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failed {
+    Yes,
+    No,
+}
+
+/// How far the connection's end is.
+///
+/// ```text
+///  Open ──a Close frame, either way──▶ Closing ──both written──▶ Waiting ──transport ends──▶ done
+///    └────────────── failure ──────────────┴──▶ Failing ──last words written, transport ends──▶ done
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Data goes both ways.
+    Open,
+    /// One Close frame or both are queued, sent or received.
+    Closing,
+    /// Both are through: only the end of the transport is awaited.
+    Waiting,
+    /// The script knows already; the peer is being told.
+    Failing,
+}
+
+/// The task's state.
+pub(crate) struct Driver {
+    transport: Transport,
+    link: Arc<Link>,
+    port: Arc<Port>,
+    role: Role,
+    limits: Limits,
+    reader: MessageReader,
+    /// Read but not used: the beginning of a frame.
+    tail: Vec<u8>,
+    writing: VecDeque<Chunk>,
+    /// The peer takes no more bytes.
+    write_broken: bool,
+    shut_down: bool,
+    stage: Stage,
+    deadline: Option<Pin<Box<Sleep>>>,
+    room: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+/// What reading came to.
+enum Read {
+    /// The socket has no more, or the script no room for it.
+    Pending,
+    /// The turn is over, the socket may have more.
+    Yield,
+    /// The transport has ended.
+    Ended,
+}
+
+impl Driver {
+    /// For a connection whose opening handshake is done; `tail` came behind it.
+    pub(crate) fn new(
+        transport: Transport,
+        tail: Vec<u8>,
+        role: Role,
+        limits: Limits,
+        link: Arc<Link>,
+        port: Arc<Port>,
+    ) -> Self {
+        let reader = MessageReader::new(role, limits.max_message_size);
+        Self {
+            transport,
+            link,
+            port,
+            role,
+            limits,
+            reader,
+            tail,
+            writing: VecDeque::new(),
+            write_broken: false,
+            shut_down: false,
+            stage: Stage::Open,
+            deadline: None,
+            room: None,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(crate) async fn run(mut self) {
+        self.link.outgoing.lock().open(self.transport.direct());
+        let mut first = std::mem::take(&mut self.tail);
+        if !first.is_empty() {
+            let done = self.parse(&mut first);
+            self.fail_if(done);
+        }
+        poll_fn(|cx| self.poll(cx)).await;
+        self.link.outgoing.lock().end();
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.link.outgoing.lock().wake_later(cx.waker()) {
+            emit_closed(
+                &self.port,
+                &Ended {
+                    was_clean: false,
+                    code: ABNORMAL,
+                    reason: String::new(),
+                },
+                Failed::No,
+            );
+            return Poll::Ready(());
+        }
+        loop {
+            self.write(cx);
+            match self.read(cx) {
+                Read::Ended => return self.transport_ended(),
+                Read::Yield => cx.waker().wake_by_ref(),
+                Read::Pending => {}
+            }
+            // Reading may have left something to write: a pong, the answer to a Close frame.
+            if self.write_broken || !self.writing.is_empty() || !self.link.outgoing.lock().waits() {
+                break;
+            }
+        }
+        if self
+            .deadline
+            .as_mut()
+            .is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
+        {
+            return self.transport_ended();
+        }
+        Poll::Pending
+    }
+
+    /// Writes what waits, as far as the socket takes it.
+    fn write(&mut self, cx: &mut Context<'_>) {
+        let mut reported = 0;
+        loop {
+            if self.write_broken {
+                self.writing.clear();
+            }
+            if self.writing.is_empty() {
+                if !self.write_broken && !self.poll_flushed(cx) {
+                    break;
+                }
+                let mut queue = self.link.outgoing.lock();
+                reported += queue.take(&mut self.writing, cx.waker());
+                if self.writing.is_empty() {
+                    if !self.write_broken {
+                        queue.closing.written();
+                    }
+                    break;
+                }
+                continue;
+            }
+            let (slices, count) = slices(&self.writing);
+            match self.transport.poll_write(cx, &slices[..count]) {
+                Poll::Ready(Ok(length)) if length > 0 => {
+                    reported += consume(&mut self.writing, length);
+                    if self.stage == Stage::Closing {
+                        self.set_deadline(self.limits.close_timeout);
+                    }
+                }
+                // What the peer sent before it went away may still be read.
+                Poll::Ready(Ok(_) | Err(_)) => self.write_broken = true,
+                Poll::Pending => break,
+            }
+        }
+        if reported > 0 {
+            let bytes = reported as u64;
+            self.port.emit(
+                WebSocketEvent::Drained,
+                bytes as u32,
+                (bytes >> 32) as u32,
+                Payload::None,
+            );
+        }
+        self.follow_closing(cx);
+    }
+
+    fn poll_flushed(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.transport.poll_flush(cx) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(_)) => {
+                self.write_broken = true;
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    /// Moves the stage as far as the closing handshake is.
+    fn follow_closing(&mut self, cx: &mut Context<'_>) {
+        if matches!(self.stage, Stage::Open | Stage::Closing) {
+            let queue = self.link.outgoing.lock();
+            let (open, complete) = (queue.closing.is_open(), queue.closing.is_complete());
+            drop(queue);
+            if complete {
+                self.stage = Stage::Waiting;
+                self.set_deadline(LINGER);
+            } else if !open && self.stage == Stage::Open {
+                self.stage = Stage::Closing;
+                self.set_deadline(self.limits.close_timeout);
+            }
+        }
+        // The server ends the transport first (RFC 6455 section 7.1.1), and so does who fails.
+        let ends = match self.stage {
+            Stage::Open | Stage::Closing => false,
+            Stage::Waiting => self.role == Role::Server,
+            Stage::Failing => self.writing.is_empty(),
+        };
+        if ends && !self.shut_down {
+            // If the peer has ended it already, there is nothing to end.
+            self.shut_down = self.transport.poll_shutdown(cx).is_ready();
+        }
+    }
+
+    fn set_deadline(&mut self, after: Duration) {
+        let at = Instant::now() + after;
+        match &mut self.deadline {
+            Some(deadline) => deadline.as_mut().reset(at),
+            None => self.deadline = Some(Box::pin(sleep(after))),
+        }
+    }
+
+    /// Reads what the socket has, as far as the script has room for it.
+    fn read(&mut self, cx: &mut Context<'_>) -> Read {
+        for _ in 0..READS_A_TURN {
+            if self.is_reading() {
+                if !self.poll_room(cx) {
+                    return Read::Pending;
+                }
+                if let Some((buffer, limit)) = self.reader.payload_room()
+                    && let Some(read) = self.transport.poll_read_onto(cx, buffer, limit)
+                {
+                    match read {
+                        Poll::Ready(Ok(length)) if length > 0 => {
+                            let done = self.reader.arrived(length).and_then(|()| self.parse(&mut []));
+                            self.fail_if(done);
+                        }
+                        Poll::Ready(Ok(_) | Err(_)) => return Read::Ended,
+                        Poll::Pending => return Read::Pending,
+                    }
+                    continue;
+                }
+            }
+            let read = BUFFER.with_borrow_mut(|buffer| {
+                let before = self.tail.len();
+                buffer[..before].copy_from_slice(&self.tail);
+                let read = self.transport.poll_read(cx, &mut buffer[before..]);
+                if let Poll::Ready(Ok(length)) = read
+                    && self.is_reading()
+                {
+                    let done = self.parse(&mut buffer[..before + length]);
+                    self.fail_if(done);
+                }
+                read
+            });
+            match read {
+                Poll::Ready(Ok(length)) if length > 0 => {}
+                Poll::Ready(Ok(_) | Err(_)) => return Read::Ended,
+                Poll::Pending => return Read::Pending,
+            }
+        }
+        Read::Yield
+    }
+
+    /// Whether what the peer sends still counts. Otherwise it is read only to see the end.
+    fn is_reading(&self) -> bool {
+        match self.stage {
+            Stage::Open => true,
+            Stage::Closing => self.link.outgoing.lock().closing.is_reading(),
+            Stage::Waiting | Stage::Failing => false,
+        }
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.room.is_none() {
+            if self.port.has_room() {
+                return true;
+            }
+            let port = self.port.clone();
+            self.room = Some(Box::pin(async move { port.room().await }));
+        }
+        let ready = self.room.as_mut().is_none_or(|room| room.as_mut().poll(cx).is_ready());
+        if ready {
+            self.room = None;
+        }
+        ready
+    }
+
+    /// Hands the messages in `input` on and keeps the rest.
+    fn parse(&mut self, input: &mut [u8]) -> Result<(), Failure> {
+        let mut position = 0;
+        while let Some(incoming) = self.reader.next(input, &mut position)? {
+            // After the script's close() no message is heard.
+            let heard = self.stage == Stage::Open;
+            match incoming {
+                Incoming::Text(text) if heard => {
+                    self.port.emit(WebSocketEvent::Text, 0, 0, Payload::Text(text));
+                }
+                Incoming::Binary(data) if heard => {
+                    self.port.emit(WebSocketEvent::Binary, 0, 0, Payload::Slice(data));
+                }
+                Incoming::Assembled(kind, data) if heard => {
+                    let event = match kind {
+                        Kind::Text => WebSocketEvent::Text,
+                        Kind::Binary => WebSocketEvent::Binary,
+                    };
+                    self.port.emit(event, 0, 0, Payload::Bytes(data));
+                }
+                Incoming::Text(_) | Incoming::Binary(_) | Incoming::Assembled(..) => {}
+                Incoming::Ping(data) => {
+                    self.link.outgoing.lock().answer_ping(data);
+                    if heard && self.link.observes_pings.load(Ordering::Relaxed) {
+                        self.port.emit(WebSocketEvent::Ping, 0, 0, Payload::Slice(data));
+                    }
+                }
+                Incoming::Pong(data) => {
+                    if heard && self.link.observes_pings.load(Ordering::Relaxed) {
+                        self.port.emit(WebSocketEvent::Pong, 0, 0, Payload::Slice(data));
+                    }
+                }
+                Incoming::Close(frame) => {
+                    let mut queue = self.link.outgoing.lock();
+                    let first = queue.closing.is_open();
+                    match queue.closing.receive(frame.as_ref()) {
+                        Answer::Echo(code) => queue.add_close(code, ""),
+                        Answer::None => {}
+                    }
+                    drop(queue);
+                    if first {
+                        self.port.emit(WebSocketEvent::Closing, 0, 0, Payload::None);
+                        self.stage = Stage::Closing;
+                        self.set_deadline(self.limits.close_timeout);
+                    }
+                    self.tail.clear();
+                    return Ok(());
+                }
+            }
+        }
+        self.tail.clear();
+        self.tail.extend_from_slice(&input[position..]);
+        Ok(())
+    }
+
+    fn fail_if(&mut self, done: Result<(), Failure>) {
+        let Err(failure) = done else { return };
+        self.tail.clear();
+        let mut queue = self.link.outgoing.lock();
+        if queue.closing.fail() {
+            queue.add_close(Some(failure.code), failure.reason);
+        }
+        drop(queue);
+        self.stage = Stage::Failing;
+        self.set_deadline(LINGER);
+        emit_closed(
+            &self.port,
+            &Ended {
+                was_clean: false,
+                code: ABNORMAL,
+                reason: String::new(),
+            },
+            Failed::Yes,
+        );
+    }
+
+    /// Tells the script how it ended, unless a failure has done so.
+    fn transport_ended(&mut self) -> Poll<()> {
+        let closing = self.link.outgoing.lock().closing.clone();
+        let failed = if closing.is_open() { Failed::Yes } else { Failed::No };
+        emit_closed(&self.port, &closing.ended(), failed);
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,127 @@
+//! The byte stream under a connection: TCP, or TLS over it.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{BufMut, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::{client, server};
+
+/// An established byte stream.
+pub(crate) enum Transport {
+    /// Shared with JavaScript's thread, which tries the first write of an idle queue itself.
+    Tcp(Arc<TcpStream>),
+    /// We are the TLS client.
+    TlsClient(Box<client::TlsStream<TcpStream>>),
+    /// We are the TLS server.
+    TlsServer(Box<server::TlsStream<TcpStream>>),
+}
+
+impl Transport {
+    /// The socket, when bytes can be written to it as they are.
+    pub(crate) fn direct(&self) -> Option<Arc<TcpStream>> {
+        match self {
+            Self::Tcp(stream) => Some(stream.clone()),
+            Self::TlsClient(_) | Self::TlsServer(_) => None,
+        }
+    }
+
+    /// Reads into `buffer`; 0 is the end of the stream.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut target = ReadBuf::new(buffer);
+        let done = match self {
+            Self::Tcp(stream) => return poll_tcp(cx, || stream.try_read(target.initialized_mut()), stream),
+            Self::TlsClient(stream) => Pin::new(stream).poll_read(cx, &mut target),
+            Self::TlsServer(stream) => Pin::new(stream).poll_read(cx, &mut target),
+        };
+        ready!(done)?;
+        Poll::Ready(Ok(target.filled().len()))
+    }
+
+    /// Reads up to `limit` bytes onto the end of `buffer`, which has room. `None`: this transport has bytes of its own
+    /// and can't.
+    pub(crate) fn poll_read_onto(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+        limit: usize,
+    ) -> Option<Poll<io::Result<usize>>> {
+        match self {
+            Self::Tcp(stream) => Some(poll_tcp(
+                cx,
+                || stream.try_read_buf(&mut (&mut *buffer).limit(limit)),
+                stream,
+            )),
+            Self::TlsClient(_) | Self::TlsServer(_) => None,
+        }
+    }
+
+    /// Writes some of `slices`.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => loop {
+                ready!(stream.poll_write_ready(cx))?;
+                match stream.try_write_vectored(slices) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    done => return Poll::Ready(done),
+                }
+            },
+            Self::TlsClient(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::TlsServer(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        }
+    }
+
+    /// Passes on what TLS holds back.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(_) => Poll::Ready(Ok(())),
+            Self::TlsClient(stream) => Pin::new(stream).poll_flush(cx),
+            Self::TlsServer(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    /// Ends our direction; the peer sees the end of the stream behind what was written.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Poll::Ready(socket2::SockRef::from(&**stream).shutdown(std::net::Shutdown::Write)),
+            Self::TlsClient(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::TlsServer(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+
+    /// Writes all of `bytes` and flushes. Not cancel safe.
+    pub(crate) async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match std::future::poll_fn(|cx| self.poll_write(cx, &[IoSlice::new(bytes)])).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => bytes = &bytes[written..],
+            }
+        }
+        std::future::poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Appends what comes next to `buffer`; 0 is the end of the stream. Cancel safe.
+    pub(crate) async fn read_some(&mut self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        let mut chunk = [0; 2048];
+        let length = std::future::poll_fn(|cx| self.poll_read(cx, &mut chunk)).await?;
+        buffer.extend_from_slice(&chunk[..length]);
+        Ok(length)
+    }
+}
+
+fn poll_tcp(
+    cx: &mut Context<'_>,
+    mut read: impl FnMut() -> io::Result<usize>,
+    stream: &TcpStream,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_read_ready(cx))?;
+        match read() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return Poll::Ready(done),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+// The entry `webwire/websocket`.
+
+export { CloseEvent } from './events.js';
+export { WebSocket } from './websocket.js';

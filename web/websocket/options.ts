@@ -1,0 +1,173 @@
+// The arguments of `new WebSocket`, checked and converted before anything is dialled.
+// https://websockets.spec.whatwg.org/#dom-websocket-websocket
+
+import { DOMException } from '../errors.js';
+import { convertTlsOptions, type NativeTlsOptions, type TlsOptions } from '../tls.js';
+import { any, ByteString, type Converter, DOMString, dictionary, isObject, sequence, unsignedLong } from '../webidl.js';
+
+/** Limits of an open connection, as the native core takes them. */
+export interface Limits {
+  maxMessageSize: number;
+  closeTimeoutMs: number;
+}
+
+/** Where to and how, as the native core takes it. */
+export interface Destination {
+  host: string;
+  port: number;
+  authority: string;
+  target: string;
+  protocols: string[];
+  headers: string[];
+  tls?: NativeTlsOptions;
+  handshakeTimeoutMs: number;
+  limits: Limits;
+}
+
+/** More than a script can want to hold, and twice the largest message of the Autobahn suite squared away. */
+const MAX_MESSAGE_SIZE = 128 * 1024 * 1024;
+const HANDSHAKE_TIMEOUT_MS = 30_000;
+const CLOSE_TIMEOUT_MS = 10_000;
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be in a header's value.
+const NOT_IN_A_VALUE = /[\0-\x08\x0a-\x1f\x7f]/;
+/** What the opening handshake itself sends. */
+const RESERVED = /^(connection|upgrade|content-length|transfer-encoding|te|trailer|keep-alive|expect|sec-websocket-.*)$/i;
+
+/** Name and value in turn, from pairs or a record. Throws TypeError for what must not stand in a header. */
+export const flatHeaders: Converter<string[]> = (value, context) => {
+  if (!isObject(value)) throw new TypeError(`${context} is neither an object nor pairs`);
+  const pairs: unknown[][] =
+    Symbol.iterator in value ? sequence(sequence(any))(value, context) : Object.entries(value);
+  const flat: string[] = [];
+  for (const pair of pairs) {
+    if (pair.length !== 2) throw new TypeError(`${context}: a pair has a name and a value`);
+    const name = ByteString(pair[0], `${context}: a name`);
+    const text = ByteString(pair[1], `${context}: ${name}`).replace(/^[\t\n\r ]+|[\t\n\r ]+$/g, '');
+    if (!TOKEN.test(name)) throw new TypeError(`${context}: '${name}' is not a header name`);
+    if (RESERVED.test(name)) throw new TypeError(`${context}: ${name} belongs to the handshake`);
+    if (NOT_IN_A_VALUE.test(text)) throw new TypeError(`${context}: the value of ${name} has a control character`);
+    flat.push(name, text);
+  }
+  return flat;
+};
+
+const enforcedLong = unsignedLong('enforceRange');
+
+/** Members that clients and servers share. */
+export const limitMembers = {
+  closeTimeoutMs: { type: enforcedLong, default: () => CLOSE_TIMEOUT_MS },
+  handshakeTimeoutMs: { type: enforcedLong, default: () => HANDSHAKE_TIMEOUT_MS },
+  maxMessageSize: { type: enforcedLong, default: () => MAX_MESSAGE_SIZE },
+} as const;
+
+const clientOptions = dictionary('WebSocketOptions', {
+  ...limitMembers,
+  headers: { type: flatHeaders, default: () => [] },
+  protocols: { type: any },
+});
+
+/** What the surface has and this version does not: better refused than ignored. */
+const UNSUPPORTED = ['localAddress', 'lookup', 'perMessageDeflate', 'proxy', 'signal'];
+
+/** Throws NotSupportedError for an option that would be ignored. */
+export function refuseUnsupported(options: object, names: readonly string[]): void {
+  for (const name of names) {
+    const value = (options as Record<string, unknown>)[name];
+    if (value !== undefined && value !== null && value !== false) {
+      throw new DOMException(`The option ${name} is not supported`, 'NotSupportedError');
+    }
+  }
+}
+
+function syntaxError(message: string): DOMException {
+  return new DOMException(message, 'SyntaxError');
+}
+
+/** Steps 1 to 6 of the constructor: the URL's record. */
+export function convertURL(url: string): URL {
+  // 1. The API base URL is there only in a host that has a location.
+  const base = (globalThis as { location?: { href?: unknown } }).location?.href;
+  // 2. 3.
+  if (!URL.canParse(url, typeof base === 'string' ? base : undefined)) {
+    throw syntaxError(`'${url}' is not a URL`);
+  }
+  const record = new URL(url, typeof base === 'string' ? base : undefined);
+  // 4.
+  if (record.protocol === 'http:') record.protocol = 'ws:';
+  else if (record.protocol === 'https:') record.protocol = 'wss:';
+  // 5.
+  if (record.protocol !== 'ws:' && record.protocol !== 'wss:') {
+    throw syntaxError(`The URL's scheme must be ws or wss, not '${record.protocol.slice(0, -1)}'`);
+  }
+  // 6. An empty fragment counts as well.
+  if (record.href.includes('#')) throw syntaxError(`The URL '${record.href}' has a fragment`);
+  return record;
+}
+
+const protocolSequence = sequence(DOMString);
+
+/** Steps 7 and 8: subprotocols, from a string or a sequence. */
+function convertProtocols(value: unknown): string[] {
+  // 7.
+  const protocols =
+    isObject(value) && Symbol.iterator in value
+      ? protocolSequence(value, 'protocols')
+      : [DOMString(value, 'protocols')];
+  // 8.
+  const seen = new Set<string>();
+  for (const protocol of protocols) {
+    if (!TOKEN.test(protocol)) throw syntaxError(`'${protocol}' is not a subprotocol`);
+    if (seen.has(protocol)) throw syntaxError(`The subprotocol '${protocol}' is there twice`);
+    seen.add(protocol);
+  }
+  return protocols;
+}
+
+/** The second argument: protocols as the standard has it, or an object that is no sequence: our options. */
+export function convertArguments(url: string, second: unknown): { record: URL; destination: Destination } {
+  const isOptions = isObject(second) && !(Symbol.iterator in second) && typeof second !== 'function';
+  const given: TlsOptions & object = isOptions ? second : {};
+  const options = clientOptions(given, 'options');
+  refuseUnsupported(given, UNSUPPORTED);
+  const record = convertURL(url);
+  const protocols = isOptions ? options.protocols : second;
+  const secure = record.protocol === 'wss:';
+  const { closeTimeoutMs, handshakeTimeoutMs, maxMessageSize, headers } = options;
+  const tls = convertTlsOptions(given);
+  const destination: Destination = {
+    host: record.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: record.port === '' ? (secure ? 443 : 80) : Number(record.port),
+    authority: record.host,
+    target: record.pathname + record.search,
+    protocols: protocols === undefined ? [] : convertProtocols(protocols),
+    headers: withCredentials(record, headers),
+    handshakeTimeoutMs,
+    limits: { closeTimeoutMs, maxMessageSize },
+  };
+  if (secure) destination.tls = tls;
+  return { record, destination };
+}
+
+/** Differs from the spec: user and password of the URL are sent at once, since no dialog can ask for them later. */
+function withCredentials(record: URL, headers: string[]): string[] {
+  if (record.username === '' && record.password === '') return headers;
+  const given = headers.some((text, index) => index % 2 === 0 && text.toLowerCase() === 'authorization');
+  if (given) return headers;
+  const user = `${decodeURIComponent(record.username)}:${decodeURIComponent(record.password)}`;
+  return [...headers, 'Authorization', `Basic ${Buffer.from(user).toString('base64')}`];
+}
+
+/** https://fetch.spec.whatwg.org/#bad-port */
+const BAD_PORTS = new Set([
+  0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110,
+  111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532,
+  540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061,
+  6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+]);
+
+/** Whether Fetch blocks the port. */
+export function isBadPort(port: number): boolean {
+  return BAD_PORTS.has(port);
+}

@@ -1,0 +1,235 @@
+// The sending side of a WebSocket: what `send()` hands down, and how much of it the network has not taken yet.
+// https://websockets.spec.whatwg.org/#dom-websocket-send
+//
+// The first message of an idle socket goes down at once. Those that follow in the same turn are gathered in a buffer and
+// go down together. While a Blob is being read, everything behind it waits.
+
+import { setImmediate as setRealImmediate } from 'node:timers';
+import { hub } from '../hub.js';
+
+/** The native half of a connection, as far as the sending side uses it. */
+export interface Connection {
+  send(batch: Uint8Array, length: number): boolean;
+  sendBinary(data: Uint8Array): boolean;
+  sendText(data: Uint8Array): boolean;
+  ping(data: Uint8Array): void;
+  observePings(): void;
+  close(code: number | undefined, reason: string): void;
+  abort(): void;
+}
+
+type Waiting =
+  | { type: 'text' | 'binary'; data: Uint8Array }
+  | { type: 'blob'; blob: Blob }
+  | { type: 'close'; code: number | undefined; reason: string };
+
+/** Bytes of a batch. */
+const BATCH = 64 * 1024;
+/** Messages from this length on are handed down by themselves: their copy costs more than the call. */
+const LARGE = 16 * 1024;
+/** Length word before each message, with a flag for text. */
+const HEAD = 4;
+const TEXT = 0x80;
+/** UTF-8 bytes of a UTF-16 unit, at most. */
+const UTF8_UNIT = 3;
+const MAX_SPARE_BATCHES = 16;
+
+const spareBatches: Buffer[] = [];
+const single = Buffer.allocUnsafeSlow(HEAD + LARGE);
+const { byteLength } = Buffer;
+
+let settling: Sending[] = [];
+
+/** `bufferedAmount` falls between tasks only. */
+function settle(): void {
+  const sendings = settling;
+  settling = [];
+  for (const sending of sendings) Sending.settle(sending);
+}
+
+function putHead(buffer: Uint8Array, at: number, length: number, flag: number): void {
+  buffer[at] = length;
+  buffer[at + 1] = length >>> 8;
+  buffer[at + 2] = length >>> 16;
+  buffer[at + 3] = (length >>> 24) | flag;
+}
+
+export class Sending {
+  readonly #connection: Connection;
+  #bufferedAmount = 0;
+  /** Taken by the network in this task. */
+  #taken = 0;
+  #batch: Buffer | undefined;
+  #batchLength = 0;
+  #batchBytes = 0;
+  #waiting: Waiting[] | undefined;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  get bufferedAmount(): number {
+    return this.#bufferedAmount;
+  }
+
+  text(data: string): void {
+    if (this.#waiting !== undefined || data.length * UTF8_UNIT > LARGE) {
+      this.#whole('text', Buffer.from(data, 'utf8'));
+      return;
+    }
+    if (this.#bufferedAmount === 0) {
+      const length = single.write(data, HEAD, 'utf8');
+      putHead(single, 0, length, TEXT);
+      this.#single(length);
+      return;
+    }
+    const batch = this.#room(data.length * UTF8_UNIT);
+    const length = batch.write(data, this.#batchLength + HEAD, 'utf8');
+    putHead(batch, this.#batchLength, length, TEXT);
+    this.#added(length);
+  }
+
+  binary(data: Uint8Array): void {
+    const { length } = data;
+    if (this.#waiting !== undefined) {
+      this.#whole('binary', data.slice());
+      return;
+    }
+    if (length > LARGE) {
+      this.#whole('binary', data);
+      return;
+    }
+    if (this.#bufferedAmount === 0) {
+      single.set(data, HEAD);
+      putHead(single, 0, length, 0);
+      this.#single(length);
+      return;
+    }
+    const batch = this.#room(length);
+    batch.set(data, this.#batchLength + HEAD);
+    putHead(batch, this.#batchLength, length, 0);
+    this.#added(length);
+  }
+
+  blob(blob: Blob): void {
+    this.#bufferedAmount += blob.size;
+    this.#wait({ type: 'blob', blob });
+  }
+
+  /** What is sent when the socket is closing or closed counts and goes nowhere. */
+  discard(data: string | Uint8Array | Blob): void {
+    if (typeof data === 'string') this.#bufferedAmount += byteLength(data, 'utf8');
+    else this.#bufferedAmount += data instanceof Uint8Array ? data.byteLength : data.size;
+  }
+
+  /** Starts the closing handshake behind everything that was sent. */
+  close(code: number | undefined, reason: string): void {
+    if (this.#waiting !== undefined) {
+      this.#wait({ type: 'close', code, reason });
+      return;
+    }
+    this.#flush();
+    this.#connection.close(code, reason);
+  }
+
+  ping(data: Uint8Array): void {
+    this.#flush();
+    this.#connection.ping(data);
+  }
+
+  /** The network has taken `bytes` of what it had left waiting. */
+  drained(bytes: number): void {
+    this.#bufferedAmount -= bytes;
+  }
+
+  static settle(sending: Sending): void {
+    sending.#bufferedAmount -= sending.#taken;
+    sending.#taken = 0;
+  }
+
+  #single(length: number): void {
+    this.#bufferedAmount += length;
+    this.#account(length, this.#connection.send(single, HEAD + length));
+  }
+
+  /** A message of its own, behind what is gathered. */
+  #whole(type: 'text' | 'binary', data: Uint8Array): void {
+    this.#bufferedAmount += data.length;
+    if (this.#waiting !== undefined) this.#wait({ type, data });
+    else this.#sendWhole(type, data);
+  }
+
+  #sendWhole(type: 'text' | 'binary', data: Uint8Array): void {
+    this.#flush();
+    const written = type === 'text' ? this.#connection.sendText(data) : this.#connection.sendBinary(data);
+    this.#account(data.length, written);
+  }
+
+  #account(bytes: number, written: boolean): void {
+    // What is not written now is reported when it is.
+    if (!written || bytes === 0) return;
+    if (this.#taken === 0 && settling.push(this) === 1) setRealImmediate(settle);
+    this.#taken += bytes;
+  }
+
+  /** The batch, with room for another message. */
+  #room(bytes: number): Buffer {
+    if (this.#batch !== undefined) {
+      if (this.#batchLength + HEAD + bytes <= BATCH) return this.#batch;
+      this.#flush();
+    }
+    const batch = spareBatches.pop() ?? Buffer.allocUnsafeSlow(BATCH);
+    this.#batch = batch;
+    hub.afterwards(() => this.#flush());
+    return batch;
+  }
+
+  #added(bytes: number): void {
+    this.#batchLength += HEAD + bytes;
+    this.#batchBytes += bytes;
+    this.#bufferedAmount += bytes;
+  }
+
+  #flush(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    const bytes = this.#batchBytes;
+    const written = this.#connection.send(batch, this.#batchLength);
+    this.#batch = undefined;
+    this.#batchLength = 0;
+    this.#batchBytes = 0;
+    if (spareBatches.length < MAX_SPARE_BATCHES) spareBatches.push(batch);
+    this.#account(bytes, written);
+  }
+
+  #wait(item: Waiting): void {
+    if (this.#waiting !== undefined) {
+      this.#waiting.push(item);
+      return;
+    }
+    this.#waiting = [item];
+    this.#sendWaiting(this.#waiting).catch(() => {
+      // A Blob that can't be read (a file that has gone): its message can't be left out, so the connection ends.
+      this.#connection.abort();
+    });
+  }
+
+  async #sendWaiting(waiting: Waiting[]): Promise<void> {
+    for (let item = waiting[0]; item !== undefined; item = waiting[0]) {
+      switch (item.type) {
+        case 'blob':
+          this.#sendWhole('binary', new Uint8Array(await item.blob.arrayBuffer()));
+          break;
+        case 'close':
+          this.#connection.close(item.code, item.reason);
+          break;
+        case 'text':
+        case 'binary':
+          this.#sendWhole(item.type, item.data);
+          break;
+      }
+      waiting.shift();
+    }
+    this.#waiting = undefined;
+  }
+}

@@ -1,0 +1,341 @@
+// WebSocket, the client's and the server's. https://websockets.spec.whatwg.org/#the-websocket-interface
+
+import { native } from '../binding.js';
+import { DOMException, fromNative } from '../errors.js';
+import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../event-target.js';
+import { hub, type Payload, type Registration } from '../hub.js';
+import { MessageEvent } from '../message-event.js';
+import { trustWhatNodeTrusts } from '../tls.js';
+import {
+  BufferSource,
+  DOMString,
+  defineInterface,
+  isBufferSource,
+  requireArguments,
+  unsignedShort,
+  USVString,
+} from '../webidl.js';
+import { CloseEvent, PingEvent } from './events.js';
+import { convertArguments, type Destination, isBadPort } from './options.js';
+import { type Connection, Sending } from './sending.js';
+
+const { WebSocketConnection, WebSocketEvent } = native<{
+  WebSocketConnection: new (hub: object, id: number, destination: Destination) => Connection;
+  WebSocketEvent: Record<'Open' | 'Text' | 'Binary' | 'Drained' | 'Ping' | 'Pong' | 'Closing' | 'Closed', number>;
+}>();
+const { Open, Text, Binary, Drained, Ping, Pong, Closing, Closed } = WebSocketEvent;
+
+const { Blob } = globalThis;
+const { dispatchEvent } = EventTarget.prototype;
+
+const CONNECTING = 0;
+const OPEN = 1;
+const CLOSING = 2;
+const CLOSED = 3;
+
+/** Bits of `Closed`. */
+const WAS_CLEAN = 1;
+const FAILED = 2;
+const ABNORMAL = 1006;
+const MAX_REASON_BYTES = 123;
+const MAX_PING_BYTES = 125;
+
+const clampedShort = unsignedShort('clamp');
+
+/** Which listeners a socket has, as bits. */
+const HEARS: Readonly<Record<string, number>> = { open: 1, message: 2, error: 4, close: 8, ping: 16, pong: 16 };
+/** Listeners that keep a socket from being collected, by its state. https://websockets.spec.whatwg.org/#garbage-collection */
+const KEPT_BY = [1 | 2 | 4 | 8, 2 | 4 | 8 | 16, 4 | 8, 0] as const;
+
+type BinaryType = 'blob' | 'arraybuffer' | 'nodebuffer';
+
+/** What a server gives an accepted socket: its connection is made at once. */
+interface Acceptance {
+  readonly url: string;
+  connect(hub: object, id: number): Connection;
+  opened(): void;
+  closed(): void;
+}
+
+/** Makes the socket of a request that a server has accepted. */
+export let acceptSocket: (acceptance: Acceptance) => WebSocket;
+/** Ends a socket without a closing handshake. */
+export let terminateSocket: (socket: WebSocket) => void;
+/** Closes a server's socket with a code that a script may not use. */
+export let dismissSocket: (socket: WebSocket, code: number) => void;
+
+export class WebSocket extends EventTarget {
+  /** Of the socket that is being made for a server. */
+  static #accepting: Acceptance | undefined;
+  /** Where the realm does not tell of listeners, a socket is always held. */
+  // biome-ignore lint/complexity/noThisInStatic: the class has no name yet that the compiled script could use.
+  static readonly #knowsListeners = onListenersChanged(this, (socket, type, count) => {
+    const bit = HEARS[type];
+    if (bit === undefined) return;
+    if (count > 0) socket.#hears |= bit;
+    else if (type !== 'ping' && type !== 'pong') socket.#hears &= ~bit;
+    if (bit === HEARS.ping) socket.#connection?.observePings();
+    socket.#holdOrLetGo();
+  });
+
+  static {
+    acceptSocket = (acceptance) => {
+      WebSocket.#accepting = acceptance;
+      return new WebSocket(acceptance.url);
+    };
+    terminateSocket = (socket) => socket.#connection?.abort();
+    dismissSocket = (socket, code) => {
+      if (socket.#readyState === OPEN) socket.#startClosing(code, '');
+    };
+  }
+
+  readonly #registration: Registration;
+  readonly #url: string;
+  readonly #origin: string;
+  readonly #acceptance: Acceptance | undefined;
+  #connection: Connection | undefined;
+  #sending: Sending | undefined;
+  #readyState: 0 | 1 | 2 | 3 = CONNECTING;
+  #established = false;
+  #protocol = '';
+  #binaryType: BinaryType = 'blob';
+  #hears = 0;
+
+  constructor(url: string | URL, protocols: unknown = undefined) {
+    super();
+    const acceptance = WebSocket.#accepting;
+    WebSocket.#accepting = undefined;
+    this.#acceptance = acceptance;
+    if (acceptance !== undefined) {
+      this.#url = acceptance.url;
+      this.#origin = new URL(acceptance.url).origin;
+      this.#registration = hub.register(this, WebSocket.#dispatch);
+      this.#connect((id) => acceptance.connect(hub.native, id));
+      return;
+    }
+    // biome-ignore lint/complexity/noArguments: Web IDL counts the arguments that were given.
+    requireArguments(arguments, 1, 'WebSocket constructor');
+    // 1. to 8.
+    const { record, destination } = convertArguments(USVString(url, 'url'), protocols);
+    // 9.
+    this.#url = record.href;
+    this.#origin = record.origin;
+    if (destination.tls !== undefined && destination.tls.ca === undefined) trustWhatNodeTrusts();
+    this.#registration = hub.register(this, WebSocket.#dispatch);
+    // 11. 12. Establish a WebSocket connection.
+    if (isBadPort(destination.port)) setImmediate(() => this.#closed(ABNORMAL, FAILED, ''));
+    else this.#connect((id) => new WebSocketConnection(hub.native, id, destination));
+    this.#holdOrLetGo();
+  }
+
+  get url(): string {
+    return this.#url;
+  }
+
+  get readyState(): 0 | 1 | 2 | 3 {
+    return this.#readyState;
+  }
+
+  get bufferedAmount(): number {
+    return this.#buffered.bufferedAmount;
+  }
+
+  get extensions(): string {
+    // Reading the field checks the brand.
+    return this.#protocol && '';
+  }
+
+  get protocol(): string {
+    return this.#protocol;
+  }
+
+  /** https://websockets.spec.whatwg.org/#dom-websocket-close */
+  close(code: number | undefined = undefined, reason: string | undefined = undefined): void {
+    const converted = code === undefined ? undefined : clampedShort(code, 'code');
+    const text = reason === undefined ? '' : USVString(reason, 'reason');
+    // 1.
+    if (converted !== undefined && converted !== 1000 && (converted < 3000 || converted > 4999)) {
+      throw new DOMException(`${converted} is neither 1000 nor from 3000 to 4999`, 'InvalidAccessError');
+    }
+    // 2.
+    if (Buffer.byteLength(text, 'utf8') > MAX_REASON_BYTES) {
+      throw new DOMException(`The reason has more than ${MAX_REASON_BYTES} bytes`, 'SyntaxError');
+    }
+    // 3.
+    switch (this.#readyState) {
+      case CLOSING:
+      case CLOSED:
+        return;
+      case CONNECTING:
+        this.#readyState = CLOSING;
+        this.#connection?.abort();
+        this.#holdOrLetGo();
+        return;
+      case OPEN:
+        this.#startClosing(converted ?? (text === '' ? undefined : 1000), text);
+    }
+  }
+
+  get binaryType(): BinaryType {
+    return this.#binaryType;
+  }
+
+  set binaryType(value: BinaryType) {
+    // An enumeration: a value that it lacks is ignored.
+    const converted = DOMString(value, 'binaryType');
+    if (converted === 'blob' || converted === 'arraybuffer' || converted === 'nodebuffer') this.#binaryType = converted;
+  }
+
+  /** https://websockets.spec.whatwg.org/#dom-websocket-send */
+  send(data: string | ArrayBufferView<ArrayBuffer> | ArrayBuffer | Blob): void {
+    let converted: string | Uint8Array | Blob;
+    if (typeof data === 'string') {
+      // What is not well-formed becomes U+FFFD when it is encoded.
+      converted = data;
+    } else {
+      // biome-ignore lint/complexity/noArguments: Web IDL counts the arguments that were given.
+      requireArguments(arguments, 1, 'send');
+      if (isBufferSource(data)) converted = BufferSource(data, 'data');
+      else converted = data instanceof Blob ? data : USVString(data, 'data');
+    }
+    // 1.
+    if (this.#readyState === CONNECTING) throw new DOMException('The WebSocket is still connecting', 'InvalidStateError');
+    // 2. to 4. Send, or count what can't be sent.
+    const sending = this.#buffered;
+    if (this.#readyState !== OPEN) sending.discard(converted);
+    else if (typeof converted === 'string') sending.text(converted);
+    else if (converted instanceof Uint8Array) sending.binary(converted);
+    else sending.blob(converted);
+  }
+
+  /** Sends a ping of up to 125 bytes; the peer answers with a `pong` event of the same bytes. */
+  ping(data: string | ArrayBufferView<ArrayBuffer> | ArrayBuffer | undefined = undefined): void {
+    let bytes: Uint8Array;
+    if (data === undefined) bytes = new Uint8Array(0);
+    else bytes = isBufferSource(data) ? BufferSource(data, 'data') : Buffer.from(USVString(data, 'data'), 'utf8');
+    if (bytes.length > MAX_PING_BYTES) {
+      throw new DOMException(`A ping has at most ${MAX_PING_BYTES} bytes`, 'SyntaxError');
+    }
+    if (this.#readyState === CONNECTING) throw new DOMException('The WebSocket is still connecting', 'InvalidStateError');
+    if (this.#readyState === OPEN) this.#buffered.ping(bytes);
+  }
+
+  /** Keeps the process alive while the socket is open (the default). */
+  ref(): void {
+    this.#registration.ref();
+  }
+
+  /** Lets the process end although the socket is open. */
+  unref(): void {
+    this.#registration.unref();
+  }
+
+  get #buffered(): Sending {
+    this.#sending ??= new Sending(NO_CONNECTION);
+    return this.#sending;
+  }
+
+  #connect(make: (id: number) => Connection): void {
+    try {
+      this.#connection = make(this.#registration.id);
+    } catch (error) {
+      this.#registration.close();
+      throw fromNative(error);
+    }
+    this.#sending = new Sending(this.#connection);
+  }
+
+  #startClosing(code: number | undefined, reason: string): void {
+    this.#readyState = CLOSING;
+    this.#buffered.close(code, reason);
+    this.#holdOrLetGo();
+  }
+
+  #holdOrLetGo(): void {
+    const kept = KEPT_BY[this.#readyState] & this.#hears;
+    if (kept !== 0 || !WebSocket.#knowsListeners) this.#registration.hold();
+    else this.#registration.letGo();
+  }
+
+  static #dispatch(socket: WebSocket, kind: number, a: number, b: number, payload: Payload): void {
+    if (kind === Text) {
+      if (socket.#readyState === OPEN) socket.#message(payload.text());
+    } else if (kind === Binary) {
+      if (socket.#readyState === OPEN) socket.#message(socket.#binary(payload));
+    } else if (kind === Drained) {
+      socket.#buffered.drained(a + b * 2 ** 32);
+    } else if (kind === Open) {
+      socket.#opened(payload.text());
+    } else if (kind === Closing) {
+      if (socket.#readyState === OPEN) socket.#readyState = CLOSING;
+      socket.#holdOrLetGo();
+    } else if (kind === Closed) {
+      socket.#closed(a, b, payload.text());
+    } else if (kind === Ping) {
+      dispatchEvent.call(socket, new PingEvent('ping', payload.bytes()));
+    } else if (kind === Pong) {
+      dispatchEvent.call(socket, new PingEvent('pong', payload.bytes()));
+    }
+  }
+
+  /** "When the WebSocket connection is established" */
+  #opened(protocol: string): void {
+    // A close() while the last message of the handshake was on its way has failed the connection.
+    if (this.#readyState !== CONNECTING) return;
+    this.#readyState = OPEN;
+    this.#established = true;
+    this.#protocol = protocol;
+    if ((this.#hears & 16) !== 0) this.#connection?.observePings();
+    this.#holdOrLetGo();
+    this.#acceptance?.opened();
+    dispatchEvent.call(this, new Event('open'));
+  }
+
+  /** "When a WebSocket message has been received" */
+  #message(data: unknown): void {
+    if ((this.#hears & 2) !== 0 || !WebSocket.#knowsListeners) {
+      dispatchEvent.call(this, new MessageEvent(data, this.#origin));
+    }
+  }
+
+  #binary(payload: Payload): unknown {
+    switch (this.#binaryType) {
+      case 'blob':
+        return new Blob([payload.bytes()]);
+      case 'arraybuffer':
+        return payload.arrayBuffer();
+      case 'nodebuffer':
+        return payload.buffer();
+    }
+  }
+
+  /** "When the WebSocket connection is closed" */
+  #closed(code: number, flags: number, reason: string): void {
+    // 1.
+    this.#readyState = CLOSED;
+    this.#registration.close();
+    this.#acceptance?.closed();
+    // 2. A close() before the opening is a failure as well.
+    if (!this.#established || (flags & FAILED) !== 0) dispatchEvent.call(this, new Event('error'));
+    // 3.
+    dispatchEvent.call(this, new CloseEvent('close', { wasClean: (flags & WAS_CLEAN) !== 0, code, reason }));
+  }
+}
+
+/** Of a socket that never gets one: nothing can be sent on it. */
+const NO_CONNECTION: Connection = {
+  send: () => false,
+  sendBinary: () => false,
+  sendText: () => false,
+  ping() {},
+  observePings() {},
+  close() {},
+  abort() {},
+};
+
+defineInterface(WebSocket, {
+  constants: { CONNECTING, OPEN, CLOSING, CLOSED },
+  lengths: { close: 0, send: 1 },
+  constructorLength: 1,
+});
+defineEventHandlers(WebSocket, ['open', 'error', 'close', 'message']);
