@@ -25,8 +25,8 @@ pub(crate) struct Ended {
 /// What to do about a Close frame of the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Queue a Close frame with the peer's code, behind what is queued already.
-    Echo(Option<u16>),
+    /// Queue a Close frame with the peer's body, behind what is queued already.
+    Echo,
     /// Ours is queued or sent.
     None,
 }
@@ -81,7 +81,6 @@ impl Closing {
 
     /// The peer's Close frame came.
     pub(crate) fn receive(&mut self, frame: Option<&CloseFrame<'_>>) -> Answer {
-        let echo = frame.map(|frame| frame.code);
         let (code, reason) = match frame {
             Some(frame) => (frame.code, frame.reason.to_owned()),
             None => (NO_STATUS, String::new()),
@@ -89,7 +88,7 @@ impl Closing {
         match self.state {
             State::Open => {
                 self.state = State::Received { code, reason };
-                Answer::Echo(echo)
+                Answer::Echo
             }
             State::Queued => {
                 self.state = State::Received { code, reason };
@@ -212,7 +211,7 @@ mod tests {
     #[test]
     fn the_peer_begins() {
         let mut closing = Closing::new();
-        assert_eq!(closing.receive(Some(&BYE)), Answer::Echo(Some(4000)));
+        assert_eq!(closing.receive(Some(&BYE)), Answer::Echo);
         assert!(!closing.is_reading() && !closing.is_complete());
         assert!(!closing.start());
         closing.written();
@@ -223,7 +222,7 @@ mod tests {
     #[test]
     fn a_close_frame_without_a_body() {
         let mut closing = Closing::new();
-        assert_eq!(closing.receive(None), Answer::Echo(None));
+        assert_eq!(closing.receive(None), Answer::Echo);
         closing.written();
         assert_eq!(closing.ended(), ended(true, NO_STATUS, ""));
     }

@@ -148,7 +148,7 @@ pub(crate) fn parse_response(input: &[u8]) -> Result<Option<(Response, usize)>, 
 }
 
 /// A valid request for a WebSocket connection.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServerRequest {
     /// The request target as it came.
     pub(crate) target: String,

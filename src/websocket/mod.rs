@@ -3,11 +3,13 @@
 //! `connection` and `listener` are the doors. Behind them `dial` and `accept` make connections, and one `task` owns each
 //! open one. `handshake`, `frame`, `message` and `closing` are pure: bytes and values in, bytes and values out.
 
+pub(crate) mod accept;
 pub(crate) mod closing;
 pub(crate) mod connection;
 pub(crate) mod dial;
 pub(crate) mod frame;
 pub(crate) mod handshake;
+pub(crate) mod listener;
 pub(crate) mod message;
 pub(crate) mod outgoing;
 pub(crate) mod task;

@@ -404,7 +404,10 @@ impl Driver {
                     let mut queue = self.link.outgoing.lock();
                     let first = queue.closing.is_open();
                     match queue.closing.receive(frame.as_ref()) {
-                        Answer::Echo(code) => queue.add_close(code, ""),
+                        Answer::Echo => {
+                            let (code, reason) = frame.map_or((None, ""), |frame| (Some(frame.code), frame.reason));
+                            queue.add_close(code, reason);
+                        }
                         Answer::None => {}
                     }
                     drop(queue);

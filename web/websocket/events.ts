@@ -1,7 +1,15 @@
 // The events of a WebSocket beside MessageEvent. https://websockets.spec.whatwg.org/#closeevent
 
 import { Event } from '../event-target.js';
-import { boolean, DOMString, defineInterface, dictionary, requireArguments, unsignedShort, USVString } from '../webidl.js';
+import {
+  boolean,
+  DOMString,
+  defineInterface,
+  dictionary,
+  requireArguments,
+  USVString,
+  unsignedShort,
+} from '../webidl.js';
 
 const closeEventInit = dictionary('CloseEventInit', {
   bubbles: { type: boolean, default: () => false },

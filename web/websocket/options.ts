@@ -33,13 +33,13 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be in a header's value.
 const NOT_IN_A_VALUE = /[\0-\x08\x0a-\x1f\x7f]/;
 /** What the opening handshake itself sends. */
-const RESERVED = /^(connection|upgrade|content-length|transfer-encoding|te|trailer|keep-alive|expect|sec-websocket-.*)$/i;
+const RESERVED =
+  /^(connection|upgrade|content-length|transfer-encoding|te|trailer|keep-alive|expect|sec-websocket-.*)$/i;
 
 /** Name and value in turn, from pairs or a record. Throws TypeError for what must not stand in a header. */
 export const flatHeaders: Converter<string[]> = (value, context) => {
   if (!isObject(value)) throw new TypeError(`${context} is neither an object nor pairs`);
-  const pairs: unknown[][] =
-    Symbol.iterator in value ? sequence(sequence(any))(value, context) : Object.entries(value);
+  const pairs: unknown[][] = Symbol.iterator in value ? sequence(sequence(any))(value, context) : Object.entries(value);
   const flat: string[] = [];
   for (const pair of pairs) {
     if (pair.length !== 2) throw new TypeError(`${context}: a pair has a name and a value`);

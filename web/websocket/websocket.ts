@@ -12,8 +12,8 @@ import {
   defineInterface,
   isBufferSource,
   requireArguments,
-  unsignedShort,
   USVString,
+  unsignedShort,
 } from '../webidl.js';
 import { CloseEvent, PingEvent } from './events.js';
 import { convertArguments, type Destination, isBadPort } from './options.js';
@@ -68,7 +68,7 @@ export class WebSocket extends EventTarget {
   /** Of the socket that is being made for a server. */
   static #accepting: Acceptance | undefined;
   /** Where the realm does not tell of listeners, a socket is always held. */
-  // biome-ignore lint/complexity/noThisInStatic: the class has no name yet that the compiled script could use.
+  // `this`, since the class has no name yet that the compiled script could use.
   static readonly #knowsListeners = onListenersChanged(this, (socket, type, count) => {
     const bit = HEARS[type];
     if (bit === undefined) return;
@@ -199,7 +199,8 @@ export class WebSocket extends EventTarget {
       else converted = data instanceof Blob ? data : USVString(data, 'data');
     }
     // 1.
-    if (this.#readyState === CONNECTING) throw new DOMException('The WebSocket is still connecting', 'InvalidStateError');
+    if (this.#readyState === CONNECTING)
+      throw new DOMException('The WebSocket is still connecting', 'InvalidStateError');
     // 2. to 4. Send, or count what can't be sent.
     const sending = this.#buffered;
     if (this.#readyState !== OPEN) sending.discard(converted);
@@ -216,7 +217,8 @@ export class WebSocket extends EventTarget {
     if (bytes.length > MAX_PING_BYTES) {
       throw new DOMException(`A ping has at most ${MAX_PING_BYTES} bytes`, 'SyntaxError');
     }
-    if (this.#readyState === CONNECTING) throw new DOMException('The WebSocket is still connecting', 'InvalidStateError');
+    if (this.#readyState === CONNECTING)
+      throw new DOMException('The WebSocket is still connecting', 'InvalidStateError');
     if (this.#readyState === OPEN) this.#buffered.ping(bytes);
   }
 

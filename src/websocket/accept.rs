@@ -1,0 +1,193 @@
+//! The server's side of the opening handshake: TLS, the request, and the answer that the application gives
+//! ([RFC 6455 section 4.2](https://www.rfc-editor.org/rfc/rfc6455#section-4.2)).
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::handshake::{MAX_HEAD, ServerRequest, parse_request};
+use super::transport::Transport;
+
+/// How long a refused client may take to read the answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// An accepted transport and what came behind its request.
+pub(crate) type Accepted = (Transport, Vec<u8>);
+
+/// What the application answers.
+pub(crate) enum Answer {
+    /// Send this response; the connection's task waits for the transport.
+    Accept {
+        response: Vec<u8>,
+        to: oneshot::Sender<Accepted>,
+    },
+    /// Send this response and end.
+    Reject { response: Vec<u8> },
+}
+
+/// A request that waits for its answer.
+pub(crate) struct Waiting {
+    pub(crate) request: ServerRequest,
+    pub(crate) answer: oneshot::Sender<Answer>,
+}
+
+/// The requests of a listener that wait, by number.
+#[derive(Default)]
+pub(crate) struct Requests {
+    waiting: Mutex<HashMap<u32, Waiting>>,
+    last: AtomicU32,
+}
+
+impl Requests {
+    /// The lock is held for one look-up only.
+    fn lock(&self) -> MutexGuard<'_, HashMap<u32, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, waiting: Waiting) -> u32 {
+        let number = self.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        self.lock().insert(number, waiting);
+        number
+    }
+
+    /// Takes a request to answer it. `None`: it is answered or gone.
+    pub(crate) fn take(&self, number: u32) -> Option<Waiting> {
+        self.lock().remove(&number)
+    }
+}
+
+/// What all handshakes of a listener share.
+pub(crate) struct Reception {
+    pub(crate) tls: Option<TlsAcceptor>,
+    /// For everything from the TCP connection to the application's answer.
+    pub(crate) time: Duration,
+    pub(crate) requests: Requests,
+    /// The listener closes: who has not asked yet is not heard any more.
+    pub(crate) closing: CancellationToken,
+}
+
+/// What a listener is told of one client's handshake.
+pub(crate) trait Announce {
+    /// A request came and waits under this number.
+    fn request(&self, number: u32, request: &ServerRequest, client: SocketAddr, secure: bool);
+    /// It can't be answered any more: the client has gone, or its time is up.
+    fn gone(&self, number: u32);
+}
+
+/// Leads one client from its TCP connection to its answer. `permit` counts it among the pending handshakes.
+pub(crate) async fn receive(
+    stream: TcpStream,
+    client: SocketAddr,
+    reception: Arc<Reception>,
+    announce: impl Announce,
+    permit: OwnedSemaphorePermit,
+) {
+    // A socket that cannot be told to send at once still sends.
+    let _harmless = stream.set_nodelay(true);
+    let mut asked = None;
+    let answered = timeout(reception.time, ask(stream, client, &reception, &announce, &mut asked)).await;
+    drop(permit);
+    let (mut transport, rest, answer) = match answered {
+        Ok(Some(answered)) => answered,
+        Ok(None) | Err(_) => {
+            if let Some(number) = asked
+                && reception.requests.take(number).is_some()
+            {
+                announce.gone(number);
+            }
+            return;
+        }
+    };
+    match answer {
+        Answer::Accept { response, to } => {
+            if transport.write_all(&response).await.is_ok() {
+                // If the script has dropped the socket meanwhile, nobody waits for it.
+                let _dropped = to.send((transport, rest));
+            }
+        }
+        Answer::Reject { response } => refuse(transport, &response).await,
+    }
+}
+
+/// Reads the request and waits for its answer. `None`: there is nobody to answer.
+async fn ask(
+    stream: TcpStream,
+    client: SocketAddr,
+    reception: &Reception,
+    announce: &impl Announce,
+    asked: &mut Option<u32>,
+) -> Option<(Transport, Vec<u8>, Answer)> {
+    let (mut transport, mut rest, request) = tokio::select! {
+        heard = hear(stream, reception) => heard?,
+        () = reception.closing.cancelled() => return None,
+    };
+    let request = match request {
+        Ok(request) => request,
+        Err(response) => return Some((transport, rest, Answer::Reject { response })),
+    };
+    let (answer, mut answered) = oneshot::channel();
+    let secure = reception.tls.is_some();
+    let copy = request.clone();
+    let number = reception.requests.add(Waiting { request, answer });
+    *asked = Some(number);
+    announce.request(number, &copy, client, secure);
+    loop {
+        tokio::select! {
+            answer = &mut answered => return answer.ok().map(|answer| (transport, rest, answer)),
+            // Frames may follow the request before its answer; too many wait in the socket.
+            read = transport.read_some(&mut rest), if rest.len() < MAX_HEAD => match read {
+                Ok(length) if length > 0 => {}
+                Ok(_) | Err(_) => return None,
+            },
+        }
+    }
+}
+
+type Heard = (Transport, Vec<u8>, Result<ServerRequest, Vec<u8>>);
+
+/// Reads up to the end of the request; an invalid one comes with its answer.
+async fn hear(stream: TcpStream, reception: &Reception) -> Option<Heard> {
+    let mut transport = match &reception.tls {
+        Some(acceptor) => Transport::TlsServer(Box::new(acceptor.accept(stream).await.ok()?)),
+        None => Transport::Tcp(Arc::new(stream)),
+    };
+    let mut buffer = Vec::new();
+    loop {
+        if transport.read_some(&mut buffer).await.ok()? == 0 {
+            return None;
+        }
+        match parse_request(&buffer) {
+            Ok(Some((request, end))) => {
+                let rest = buffer.split_off(end);
+                return Some((transport, rest, Ok(request)));
+            }
+            Ok(None) => {}
+            Err(refusal) => return Some((transport, Vec::new(), Err(refusal.to_bytes()))),
+        }
+    }
+}
+
+/// Sends a response and ends; reads on for a moment, so that what the client still sends does not reset the answer away.
+async fn refuse(mut transport: Transport, response: &[u8]) {
+    let farewell = async {
+        if transport.write_all(response).await.is_err() {
+            return;
+        }
+        // If the client has ended it already, there is nothing to end.
+        let _ended = std::future::poll_fn(|cx| transport.poll_shutdown(cx)).await;
+        let mut discarded = Vec::new();
+        while transport.read_some(&mut discarded).await.is_ok_and(|length| length > 0) {
+            discarded.clear();
+        }
+    };
+    // Who does not go by itself is cut off.
+    let _late = timeout(LINGER, farewell).await;
+}

@@ -1,0 +1,272 @@
+//! `WebSocketListener`: the network half of a `WebSocketServer` that listens on a port of its own.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use napi::bindgen_prelude::BufferSlice;
+use napi_derive::napi;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::accept::{Accepted, Announce, Answer, Reception, Requests, receive};
+use super::closing::{ABNORMAL, Ended};
+use super::connection::{PANICKED, WebSocketConnection, WebSocketEvent, WebSocketLimits, headers};
+use super::frame::Role;
+use super::handshake::{ServerRequest, reject};
+use super::task::{Driver, Failed, Limits, Link, emit_closed};
+use crate::error::{Error, Result};
+use crate::hub::{Hub, Payload, Port, Terminal};
+use crate::tls::server_config;
+
+/// After an error of `accept`, which is the machine's and not a client's (no more file descriptors): a pause, not a spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a listener tells its `WebSocketServer`.
+#[napi]
+pub enum WebSocketListenerEvent {
+    /// It listens: `a` is the port, `b` 4 or 6, the payload the address.
+    Listening,
+    /// Request number `a`. The payload's fields are separated by NUL: target, the client's address, 4 or 6, its port,
+    /// number of subprotocols, the subprotocols, then names and values of the headers in turn. `b` is 1 under TLS.
+    Request,
+    /// Request number `a` can't be answered any more.
+    RequestGone,
+    /// The end. With a payload, the system's error: it could not listen.
+    Closed,
+}
+
+impl From<WebSocketListenerEvent> for i32 {
+    fn from(event: WebSocketListenerEvent) -> Self {
+        event as Self
+    }
+}
+
+/// What to listen on, and limits. All values are checked and converted by `web/websocket/`.
+#[napi(object)]
+pub struct WebSocketListenerOptions {
+    /// Name or address; all addresses when absent.
+    pub host: Option<String>,
+    /// 0 for a free one.
+    pub port: u16,
+    /// Certificate chain for wss, PEM.
+    pub cert: Option<String>,
+    /// Its private key, PEM.
+    pub key: Option<String>,
+    /// Milliseconds from the TCP connection to the application's answer.
+    pub handshake_timeout_ms: u32,
+    /// Clients that may be in that time at once; the others wait in the system's queue.
+    pub max_pending_handshakes: u32,
+    /// Of the connections.
+    pub limits: WebSocketLimits,
+}
+
+/// A listening socket and the requests that wait.
+#[napi]
+pub struct WebSocketListener {
+    reception: Arc<Reception>,
+    limits: Limits,
+}
+
+#[napi]
+impl WebSocketListener {
+    /// Begins to listen.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(hub: &Hub, id: u32, options: WebSocketListenerOptions) -> Result<Self> {
+        let tls = match (&options.cert, &options.key) {
+            (None, None) => None,
+            (cert, key) => {
+                let (cert, key) = (cert.as_deref().unwrap_or_default(), key.as_deref().unwrap_or_default());
+                Some(TlsAcceptor::from(Arc::new(server_config(cert, key, &[b"http/1.1"])?)))
+            }
+        };
+        let reception = Arc::new(Reception {
+            tls,
+            time: Duration::from_millis(options.handshake_timeout_ms.into()),
+            requests: Requests::default(),
+            closing: CancellationToken::new(),
+        });
+        let limits = Limits::from(&options.limits);
+        let port = hub.port(id);
+        let terminal = Terminal {
+            event: WebSocketListenerEvent::Closed.into(),
+            a: 0,
+            b: 0,
+        };
+        port.spawn(terminal, listen(options, reception.clone(), port.clone()));
+        Ok(Self { reception, limits })
+    }
+
+    /// Answers a request with 101. The connection behind it reports to the object `id`; it fails if the client has gone.
+    #[napi(catch_unwind)]
+    pub fn accept(
+        &self,
+        hub: &Hub,
+        id: u32,
+        request: u32,
+        protocol: Option<String>,
+        header_lines: Vec<String>,
+    ) -> WebSocketConnection {
+        let link = Link::new(Role::Server);
+        let port = hub.port(id);
+        let (to, transport) = oneshot::channel();
+        if let Some(waiting) = self.reception.requests.take(request) {
+            let response = waiting.request.accept(protocol.as_deref(), &headers(header_lines));
+            // If the client has gone in this moment, `transport` says so.
+            let _gone = waiting.answer.send(Answer::Accept { response, to });
+        }
+        let protocol = protocol.unwrap_or_default();
+        port.spawn(
+            PANICKED,
+            serve(transport, protocol, self.limits, link.clone(), port.clone()),
+        );
+        WebSocketConnection::accepted(link)
+    }
+
+    /// Answers a request with another status, and ends its connection.
+    #[napi(catch_unwind)]
+    pub fn reject(&self, request: u32, status: u16, header_lines: Vec<String>, body: BufferSlice<'_>) {
+        if let Some(waiting) = self.reception.requests.take(request) {
+            let response = reject(status, &headers(header_lines), &body);
+            // If the client has gone, nobody needs an answer.
+            let _gone = waiting.answer.send(Answer::Reject { response });
+        }
+    }
+
+    /// Stops listening. Connections stay.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.reception.closing.cancel();
+    }
+}
+
+impl Drop for WebSocketListener {
+    fn drop(&mut self) {
+        self.reception.closing.cancel();
+    }
+}
+
+async fn serve(
+    transport: oneshot::Receiver<Accepted>,
+    protocol: String,
+    limits: Limits,
+    link: Arc<Link>,
+    port: Arc<Port>,
+) {
+    let accepted = tokio::select! {
+        accepted = transport => accepted.ok(),
+        () = link.aborted() => None,
+    };
+    match accepted {
+        Some((transport, rest)) => {
+            port.emit(WebSocketEvent::Open, 0, 0, Payload::Text(&protocol));
+            Driver::new(transport, rest, Role::Server, limits, link, port)
+                .run()
+                .await;
+        }
+        None => {
+            let ended = Ended {
+                was_clean: false,
+                code: ABNORMAL,
+                reason: String::new(),
+            };
+            emit_closed(&port, &ended, Failed::Yes);
+        }
+    }
+}
+
+async fn listen(options: WebSocketListenerOptions, reception: Arc<Reception>, port: Arc<Port>) {
+    match bind(options.host.as_deref(), options.port).await {
+        Ok((listener, address)) => {
+            let family = if address.is_ipv4() { 4 } else { 6 };
+            let text = address.ip().to_string();
+            port.emit(
+                WebSocketListenerEvent::Listening,
+                address.port().into(),
+                family,
+                Payload::Text(&text),
+            );
+            accept_all(listener, options.max_pending_handshakes, reception, &port).await;
+        }
+        Err(error) => {
+            let message = Error::system(&error).message;
+            port.emit_terminal(WebSocketListenerEvent::Closed, 0, 0, Payload::Text(&message));
+        }
+    }
+    // On the way out the terminal event is emitted without an error.
+}
+
+async fn bind(host: Option<&str>, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = match host {
+        Some(host) => TcpListener::bind((host, port)).await?,
+        None => match TcpListener::bind(("::", port)).await {
+            Ok(listener) => listener,
+            // Without IPv6.
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => TcpListener::bind(("0.0.0.0", port)).await?,
+            Err(error) => return Err(error),
+        },
+    };
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+async fn accept_all(listener: TcpListener, max_pending: u32, reception: Arc<Reception>, port: &Arc<Port>) {
+    let pending = Arc::new(Semaphore::new(max_pending as usize));
+    let mut handshakes = JoinSet::new();
+    loop {
+        let next = async {
+            let permit = pending
+                .clone()
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
+            port.room().await;
+            (permit, listener.accept().await)
+        };
+        tokio::select! {
+            (permit, accepted) = next => match accepted {
+                Ok((stream, client)) => {
+                    let herald = Herald(port.clone());
+                    handshakes.spawn(receive(stream, client, reception.clone(), herald, permit));
+                }
+                Err(_) => sleep(ACCEPT_PAUSE).await,
+            },
+            Some(_) = handshakes.join_next() => {}
+            () = reception.closing.cancelled() => break,
+        }
+    }
+    drop(listener);
+    while handshakes.join_next().await.is_some() {}
+}
+
+struct Herald(Arc<Port>);
+
+impl Announce for Herald {
+    fn request(&self, number: u32, request: &ServerRequest, client: SocketAddr, secure: bool) {
+        let ip = client.ip().to_canonical();
+        let family = if ip.is_ipv4() { "4" } else { "6" };
+        let head = [&request.target, &ip.to_string(), family, &client.port().to_string()].join("\0");
+        let mut fields = vec![head, request.protocols.len().to_string()];
+        fields.extend(request.protocols.iter().cloned());
+        for (name, value) in &request.headers {
+            fields.extend([name.clone(), value.clone()]);
+        }
+        let payload = fields.join("\0");
+        self.0.emit(
+            WebSocketListenerEvent::Request,
+            number,
+            secure.into(),
+            Payload::Text(&payload),
+        );
+    }
+
+    fn gone(&self, number: u32) {
+        self.0
+            .emit(WebSocketListenerEvent::RequestGone, number, 0, Payload::None);
+    }
+}

@@ -1,0 +1,143 @@
+// An opening handshake that waits at a WebSocketServer for its answer. https://www.rfc-editor.org/rfc/rfc6455#section-4.2
+
+import { DOMException } from '../errors.js';
+import { DOMString, dictionary, illegalConstructor, unsignedShort } from '../webidl.js';
+import { flatHeaders } from './options.js';
+import type { WebSocket } from './websocket.js';
+
+const { AbortController, Headers } = globalThis;
+
+/** How a request is answered: its server's part. */
+export interface Answering {
+  accept(number: number, url: string, protocol: string | undefined, headers: string[]): Promise<WebSocket>;
+  reject(number: number, status: number, headers: string[], body: Uint8Array): void;
+}
+
+const noHeaders = (): string[] => [];
+
+const acceptOptions = dictionary('WebSocketAcceptOptions', {
+  headers: { type: flatHeaders, default: noHeaders },
+  protocol: { type: DOMString },
+});
+
+const rejectOptions = dictionary('WebSocketRejectOptions', {
+  body: { type: DOMString, default: () => '' },
+  headers: { type: flatHeaders, default: noHeaders },
+});
+
+const status = unsignedShort('enforceRange');
+
+/** Makes a request of the native core's text; see `WebSocketListenerEvent::Request`. */
+export let createRequest: (answering: Answering, number: number, text: string, secure: boolean) => WebSocketRequest;
+/** The request can't be answered any more: its client has gone. */
+export let endRequest: (request: WebSocketRequest) => void;
+
+export class WebSocketRequest {
+  static #making = false;
+
+  static {
+    createRequest = (answering, number, text, secure) => {
+      WebSocketRequest.#making = true;
+      const request = new WebSocketRequest();
+      const [target = '', address = '', family = '', port = '', count = '0', ...rest] = text.split('\0');
+      request.#answering = answering;
+      request.#number = number;
+      request.#target = target;
+      request.#remoteAddress = { address, family: family === '4' ? 'IPv4' : 'IPv6', port: Number(port) };
+      request.#protocols = Object.freeze(rest.slice(0, Number(count)));
+      request.#lines = rest.slice(Number(count));
+      request.#secure = secure;
+      return request;
+    };
+    endRequest = (request) => {
+      request.#answering = undefined;
+      request.#controller.abort(new DOMException('The client has gone', 'AbortError'));
+    };
+  }
+
+  /** Until it is answered. */
+  #answering: Answering | undefined;
+  #number = 0;
+  #target = '';
+  #remoteAddress: { address: string; family: 'IPv4' | 'IPv6'; port: number } | undefined;
+  #protocols: readonly string[] = [];
+  #lines: string[] = [];
+  #secure = false;
+  #headers: Headers | undefined;
+  #abortController: AbortController | undefined;
+
+  constructor() {
+    if (!WebSocketRequest.#making) throw illegalConstructor();
+    WebSocketRequest.#making = false;
+  }
+
+  /** The request's target: path and query. */
+  get url(): string {
+    return this.#target;
+  }
+
+  get headers(): Headers {
+    if (this.#headers === undefined) {
+      this.#headers = new Headers();
+      for (let i = 0; i + 1 < this.#lines.length; i += 2) {
+        this.#headers.append(this.#lines[i] as string, this.#lines[i + 1] as string);
+      }
+    }
+    return this.#headers;
+  }
+
+  /** The Origin header, or an empty string. */
+  get origin(): string {
+    return this.#line('origin');
+  }
+
+  /** The subprotocols that the client offers. */
+  get protocols(): readonly string[] {
+    return this.#protocols;
+  }
+
+  get remoteAddress(): { address: string; family: 'IPv4' | 'IPv6'; port: number } | undefined {
+    return this.#remoteAddress;
+  }
+
+  /** Aborts when the client goes away, or the time for an answer is up. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Answers 101. `protocol` is one of `protocols`. */
+  async accept(options: unknown = undefined): Promise<WebSocket> {
+    const { protocol, headers } = acceptOptions(options, 'options');
+    if (protocol !== undefined && !this.#protocols.includes(protocol)) {
+      throw new TypeError(`The client does not offer the subprotocol '${protocol}'`);
+    }
+    const url = `${this.#secure ? 'wss' : 'ws'}://${this.#line('host')}${this.#target}`;
+    return await this.#answer().accept(this.#number, url, protocol, headers);
+  }
+
+  /** Answers with another status and ends the connection. */
+  reject(code: number, options: unknown = undefined): void {
+    const converted = status(code, 'status');
+    if (converted < 300 || converted > 599) throw new RangeError(`${converted} is not a status from 300 to 599`);
+    const { body, headers } = rejectOptions(options, 'options');
+    this.#answer().reject(this.#number, converted, headers, Buffer.from(body, 'utf8'));
+  }
+
+  get #controller(): AbortController {
+    this.#abortController ??= new AbortController();
+    return this.#abortController;
+  }
+
+  #line(name: string): string {
+    const index = this.#lines.findIndex((text, at) => at % 2 === 0 && text.toLowerCase() === name);
+    return index === -1 ? '' : (this.#lines[index + 1] ?? '');
+  }
+
+  /** Whoever answers first. */
+  #answer(): Answering {
+    const answering = this.#answering;
+    if (answering === undefined) throw new DOMException('The request is answered or gone', 'InvalidStateError');
+    this.#answering = undefined;
+    return answering;
+  }
+}

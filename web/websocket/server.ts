@@ -1,0 +1,339 @@
+// WebSocketServer: a listener of its own, its requests and its sockets. No standard has one; the shape is that of
+// WebTransportServer.
+
+import { clearTimeout as clearRealTimeout, setTimeout as setRealTimeout } from 'node:timers';
+import { native } from '../binding.js';
+import { DOMException, exception, fromNative } from '../errors.js';
+import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../event-target.js';
+import { hub, type Payload, type Registration } from '../hub.js';
+import { ReadableStream } from '../streams.js';
+import { pemText } from '../tls.js';
+import { any, DOMString, defineInterface, dictionary, isObject, unsignedLong, unsignedShort } from '../webidl.js';
+import { type Limits, limitMembers, refuseUnsupported } from './options.js';
+import { type Answering, createRequest, endRequest, type WebSocketRequest } from './request.js';
+import type { Connection } from './sending.js';
+import { acceptSocket, dismissSocket, terminateSocket, type WebSocket } from './websocket.js';
+
+interface Options {
+  host?: string;
+  port: number;
+  cert?: string;
+  key?: string;
+  handshakeTimeoutMs: number;
+  maxPendingHandshakes: number;
+  limits: Limits;
+}
+
+interface Listener {
+  accept(hub: object, id: number, request: number, protocol: string | undefined, headers: string[]): Connection;
+  reject(request: number, status: number, headers: string[], body: Uint8Array): void;
+  close(): void;
+}
+
+const { WebSocketListener, WebSocketListenerEvent } = native<{
+  WebSocketListener: new (hub: object, id: number, options: Options) => Listener;
+  WebSocketListenerEvent: Record<'Listening' | 'Request' | 'RequestGone' | 'Closed', number>;
+}>();
+const { Listening, Request, RequestGone, Closed } = WebSocketListenerEvent;
+
+const { dispatchEvent } = EventTarget.prototype;
+
+const MAX_PENDING_HANDSHAKES = 1024;
+const CLOSE_MS = 10_000;
+const GOING_AWAY = 1001;
+const SERVICE_UNAVAILABLE = 503;
+
+const serverOptions = dictionary('WebSocketServerOptions', {
+  ...limitMembers,
+  cert: { type: any },
+  host: { type: DOMString },
+  key: { type: any },
+  maxPendingHandshakes: { type: unsignedLong('enforceRange'), default: () => MAX_PENDING_HANDSHAKES },
+  port: { type: unsignedShort('enforceRange'), default: () => 0 },
+});
+
+const closeOptions = dictionary('WebSocketServerCloseOptions', {
+  timeoutMs: { type: unsignedLong('enforceRange'), default: () => CLOSE_MS },
+});
+
+/** What the surface has and this version does not: better refused than ignored. */
+const UNSUPPORTED = ['ca', 'noServer', 'path', 'perMessageDeflate', 'server', 'signal', 'verifyClient'];
+
+/** The event of a client that was accepted without being asked for. */
+export class WebSocketConnectionEvent extends Event {
+  readonly #socket: WebSocket;
+  readonly #request: WebSocketRequest;
+
+  constructor(socket: WebSocket, request: WebSocketRequest) {
+    super('connection');
+    this.#socket = socket;
+    this.#request = request;
+  }
+
+  get socket(): WebSocket {
+    return this.#socket;
+  }
+
+  get request(): WebSocketRequest {
+    return this.#request;
+  }
+}
+
+export interface Address {
+  address: string;
+  family: 'IPv4' | 'IPv6';
+  port: number;
+}
+
+interface Deferred<Value> {
+  readonly promise: Promise<Value>;
+  readonly resolve: (value: Value) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** `Promise.withResolvers`, which Node 20 lacks. */
+function deferred<Value>(): Deferred<Value> {
+  let resolve: (value: Value) => void = () => {};
+  let reject: (reason: unknown) => void = () => {};
+  const promise = new Promise<Value>((fulfil, refuse) => {
+    resolve = fulfil;
+    reject = refuse;
+  });
+  return { promise, resolve, reject };
+}
+
+export class WebSocketServer extends EventTarget {
+  // `this`, since the class has no name yet that the compiled script could use.
+  static readonly #knowsListeners = onListenersChanged(this, (server, type, count) => {
+    if (type !== 'connection') return;
+    server.#heard = count > 0;
+    server.#next();
+  });
+
+  readonly #registration: Registration;
+  readonly #listener: Listener;
+  readonly #ready = deferred<void>();
+  readonly #closed = deferred<void>();
+  #address: Address | undefined;
+  #closing = false;
+  #ended = false;
+  #heard = false;
+  /** Requests that nobody has taken yet, in order. */
+  readonly #queue: WebSocketRequest[] = [];
+  /** Requests that are not answered, by number. */
+  readonly #unanswered = new Map<number, WebSocketRequest>();
+  /** Sockets that are not closed, by number. A socket that is collected takes itself off. */
+  readonly #sockets = new Map<number, WeakRef<WebSocket>>();
+  readonly #collected = new FinalizationRegistry<number>((number) => this.#socketEnded(number));
+  #stream: ReadableStream<WebSocketRequest> | undefined;
+  #controller: ReadableStreamDefaultController<WebSocketRequest> | undefined;
+  #wanted: (() => void) | undefined;
+
+  constructor(options: object | undefined = undefined) {
+    super();
+    const given = options ?? {};
+    const converted = serverOptions(given, 'options');
+    if (isObject(given)) refuseUnsupported(given, UNSUPPORTED);
+    const { host, port, cert, key, closeTimeoutMs, handshakeTimeoutMs, maxMessageSize, maxPendingHandshakes } =
+      converted;
+    if (maxPendingHandshakes === 0) throw new RangeError('maxPendingHandshakes must be at least 1');
+    const listenerOptions: Options = {
+      port,
+      handshakeTimeoutMs,
+      maxPendingHandshakes,
+      limits: { closeTimeoutMs, maxMessageSize },
+    };
+    if (host !== undefined) listenerOptions.host = host;
+    if (cert !== undefined) listenerOptions.cert = pemText(cert, 'cert');
+    if (key !== undefined) listenerOptions.key = pemText(key, 'key');
+    this.#registration = hub.register(this, WebSocketServer.#dispatch);
+    try {
+      this.#listener = new WebSocketListener(hub.native, this.#registration.id, listenerOptions);
+    } catch (error) {
+      this.#registration.close();
+      throw fromNative(error);
+    }
+    this.#heard = !WebSocketServer.#knowsListeners;
+  }
+
+  /** Fulfilled when it listens; rejected with the system's error. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  /** Where it listens. */
+  address(): Address {
+    if (this.#address === undefined) throw new DOMException('The server does not listen', 'InvalidStateError');
+    return { ...this.#address };
+  }
+
+  /** The opening handshakes, each to be accepted or rejected. Once asked for, no request is accepted by itself. */
+  get incomingRequests(): ReadableStream<WebSocketRequest> {
+    this.#stream ??= new ReadableStream<WebSocketRequest>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: () =>
+          new Promise<void>((resolve) => {
+            this.#wanted = resolve;
+            this.#next();
+          }),
+      },
+      { highWaterMark: 0 },
+    );
+    if (this.#ended) this.#closeStream();
+    return this.#stream;
+  }
+
+  /** Stops listening, closes all sockets, and ends those that are left after `timeoutMs`. */
+  close(options: unknown = undefined): Promise<void> {
+    const { timeoutMs } = closeOptions(options, 'options');
+    if (this.#closing) return this.#closed.promise;
+    this.#closing = true;
+    for (const [number, request] of this.#unanswered) {
+      this.#listener.reject(number, SERVICE_UNAVAILABLE, [], new Uint8Array(0));
+      endRequest(request);
+    }
+    this.#unanswered.clear();
+    this.#queue.length = 0;
+    this.#listener.close();
+    for (const socket of this.#open()) dismissSocket(socket, GOING_AWAY);
+    const timer = setRealTimeout(() => {
+      for (const socket of this.#open()) terminateSocket(socket);
+    }, timeoutMs);
+    return this.#closed.promise.finally(() => clearRealTimeout(timer));
+  }
+
+  /** Keeps the process alive while the server listens (the default). */
+  ref(): void {
+    this.#registration.ref();
+  }
+
+  /** Lets the process end although the server listens. */
+  unref(): void {
+    this.#registration.unref();
+  }
+
+  static #dispatch(server: WebSocketServer, kind: number, a: number, b: number, payload: Payload): void {
+    if (kind === Request) {
+      server.#requested(a, b !== 0, payload.text());
+    } else if (kind === RequestGone) {
+      const request = server.#unanswered.get(a);
+      server.#unanswered.delete(a);
+      if (request !== undefined) {
+        const index = server.#queue.indexOf(request);
+        if (index !== -1) server.#queue.splice(index, 1);
+        endRequest(request);
+      }
+    } else if (kind === Listening) {
+      server.#address = { address: payload.text(), family: b === 4 ? 'IPv4' : 'IPv6', port: a };
+      server.#ready.resolve();
+    } else if (kind === Closed) {
+      server.#listenerEnded(payload.text());
+    }
+  }
+
+  readonly #answering: Answering = {
+    accept: (number, url, protocol, headers) => this.#accept(number, url, protocol, headers),
+    reject: (number, status, headers, body) => {
+      this.#unanswered.delete(number);
+      this.#listener.reject(number, status, headers, body);
+    },
+  };
+
+  #requested(number: number, secure: boolean, text: string): void {
+    if (this.#closing) return;
+    const request = createRequest(this.#answering, number, text, secure);
+    this.#unanswered.set(number, request);
+    this.#queue.push(request);
+    this.#next();
+  }
+
+  /** Gives what waits to whoever wants it: the stream's reader or, the short way, the listeners for `connection`. */
+  #next(): void {
+    if (this.#stream !== undefined) {
+      const request = this.#wanted && this.#queue.shift();
+      if (request === undefined) return;
+      this.#controller?.enqueue(request);
+      this.#wanted?.();
+      this.#wanted = undefined;
+    } else if (this.#heard) {
+      for (const request of this.#queue.splice(0)) this.#acceptAtOnce(request);
+    }
+  }
+
+  #acceptAtOnce(request: WebSocketRequest): void {
+    request.accept().then(
+      (socket) => dispatchEvent.call(this, new WebSocketConnectionEvent(socket, request)),
+      () => {
+        // The client has gone before it was told: there is no connection to speak of.
+      },
+    );
+  }
+
+  #accept(number: number, url: string, protocol: string | undefined, headers: string[]): Promise<WebSocket> {
+    this.#unanswered.delete(number);
+    const { promise, resolve, reject } = deferred<WebSocket>();
+    let opened = false;
+    const socket = acceptSocket({
+      // A Host header that no URL can have is the client's affair.
+      url: URL.canParse(url) ? url : 'ws://invalid/',
+      connect: (native, id) => this.#listener.accept(native, id, number, protocol, headers),
+      opened: () => {
+        opened = true;
+        const open = this.#sockets.get(number)?.deref();
+        if (open !== undefined) resolve(open);
+        if (open !== undefined && this.#closing) dismissSocket(open, GOING_AWAY);
+      },
+      closed: () => {
+        this.#socketEnded(number);
+        if (!opened) reject(new DOMException('The client has gone', 'NetworkError'));
+      },
+    });
+    this.#sockets.set(number, new WeakRef(socket));
+    this.#collected.register(socket, number);
+    return promise;
+  }
+
+  #socketEnded(number: number): void {
+    this.#sockets.delete(number);
+    this.#endIfDone();
+  }
+
+  *#open(): Generator<WebSocket> {
+    for (const reference of [...this.#sockets.values()]) {
+      const socket = reference.deref();
+      if (socket !== undefined) yield socket;
+    }
+  }
+
+  #listenerEnded(error: string): void {
+    this.#registration.close();
+    this.#ended = true;
+    this.#closing = true;
+    this.#address = undefined;
+    if (error !== '') this.#ready.reject(exception('SystemError', error));
+    else {
+      // Nobody has to wait for a server that was closed on purpose.
+      this.#ready.promise.catch(() => {});
+      this.#ready.reject(new DOMException('The server was closed', 'AbortError'));
+    }
+    this.#closeStream();
+    this.#endIfDone();
+  }
+
+  #closeStream(): void {
+    if (this.#controller === undefined) return;
+    this.#controller.close();
+    this.#controller = undefined;
+    this.#wanted?.();
+  }
+
+  #endIfDone(): void {
+    if (this.#ended && this.#sockets.size === 0) this.#closed.resolve();
+  }
+}
+
+defineInterface(WebSocketServer, { constructorLength: 0, lengths: { close: 0 } });
+defineEventHandlers(WebSocketServer, ['connection']);
