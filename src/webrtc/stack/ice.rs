@@ -28,6 +28,9 @@ const MAX_EARLY_CHECKS: usize = 8;
 const CHECK_PACE: [u64; 7] = [20, 20, 40, 80, 160, 320, 500];
 /// At the pace above a pair is tried for about half a minute.
 const MAX_CHECKS: u16 = 60;
+/// How long to look for a pair once the peer has named all its candidates; it may still be that
+/// its checks come from an address that it could not know.
+const CHECKING_LIMIT: Duration = Duration::from_secs(15);
 const CONNECTED_TICK: Duration = Duration::from_secs(1);
 
 /// Who nominates.
@@ -74,6 +77,7 @@ struct Remote {
     credentials: Credentials,
     role: IceRole,
     candidates: Vec<RemoteCandidate>,
+    complete: bool,
 }
 
 /// One ICE transport.
@@ -94,6 +98,11 @@ pub(super) struct Ice {
     /// The last check with USE-CANDIDATE; see [`Self::after_response`].
     nomination: Option<TaggedBytesMut>,
     next_contact: Option<Instant>,
+    started: Option<Instant>,
+    /// Whether the peer has named all its candidates.
+    complete: bool,
+    /// Whether checking has been given up.
+    gave_up: bool,
     rounds: usize,
     last_nudge: Option<Instant>,
     state: IceState,
@@ -116,6 +125,9 @@ impl Ice {
             early: Vec::new(),
             nomination: None,
             next_contact: None,
+            started: None,
+            complete: false,
+            gave_up: false,
             rounds: 0,
             last_nudge: None,
             state: IceState::New,
@@ -148,6 +160,7 @@ impl Ice {
                 credentials,
                 role,
                 candidates,
+                complete: std::mem::take(&mut self.complete),
             });
         }
         self.advance(now)
@@ -198,6 +211,9 @@ impl Ice {
         }
         self.role = remote.role;
         self.started_with = Some(remote.credentials);
+        self.started = Some(now);
+        self.complete = remote.complete;
+        self.gave_up = false;
         self.rounds = 0;
         self.next_contact = Some(now);
         for check in std::mem::take(&mut self.early) {
@@ -240,6 +256,14 @@ impl Ice {
                     self.waiting.push(candidate);
                 }
             }
+        }
+    }
+
+    /// The peer has named all its candidates.
+    pub(super) fn end_remote_candidates(&mut self) {
+        match &mut self.next_remote {
+            Some(next) => next.complete = true,
+            None => self.complete = true,
         }
     }
 
@@ -343,6 +367,12 @@ impl Ice {
         if self.next_contact.is_none_or(|due| now < due) {
             return;
         }
+        let late = self.started.is_some_and(|started| now >= started + CHECKING_LIMIT);
+        if self.complete && late && agent.get_selected_candidate_pair().is_none() {
+            self.gave_up = true;
+            self.next_contact = None;
+            return;
+        }
         // Only fails for mDNS, which is off.
         let _ = agent.handle_timeout(now);
         self.next_contact = Some(if agent.get_selected_candidate_pair().is_some() {
@@ -367,6 +397,9 @@ impl Ice {
     }
 
     pub(super) fn poll_event(&mut self) -> Option<IceEvent> {
+        if self.gave_up && self.state != IceState::Failed {
+            return Some(self.failed());
+        }
         loop {
             match self.agent.as_mut()?.poll_event()?.event {
                 Event::ConnectionStateChange(state) => {
@@ -374,13 +407,7 @@ impl Ice {
                         ConnectionState::Checking => IceState::Checking,
                         ConnectionState::Connected | ConnectionState::Completed => IceState::Connected,
                         ConnectionState::Disconnected => IceState::Disconnected,
-                        ConnectionState::Failed => {
-                            // Consent has expired: nothing more may be sent.
-                            self.selected = None;
-                            self.proven = None;
-                            self.next_contact = None;
-                            IceState::Failed
-                        }
+                        ConnectionState::Failed => return Some(self.failed()),
                         // The enum is the crate's and open.
                         _ => continue,
                     };
@@ -411,6 +438,15 @@ impl Ice {
                 _ => {}
             }
         }
+    }
+
+    /// No pair works, or consent has expired: nothing more may be sent.
+    fn failed(&mut self) -> IceEvent {
+        self.selected = None;
+        self.proven = None;
+        self.next_contact = None;
+        self.state = IceState::Failed;
+        IceEvent::State(IceState::Failed)
     }
 }
 

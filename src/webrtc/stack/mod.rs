@@ -34,10 +34,10 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use rtc::sctp::Event;
 
-pub(crate) use candidate::RemoteCandidate;
+pub(crate) use candidate::{RemoteCandidate, parse_candidate};
 use channels::Channels;
 pub(crate) use channels::{MessageKind, Origin};
-pub(crate) use dcep::ChannelParameters;
+pub(crate) use dcep::{ChannelParameters, Reliability};
 use demultiplexer::Protocol;
 use dtls::{Dtls, DtlsEvent};
 pub(crate) use dtls::{DtlsFailure, DtlsRole};
@@ -121,6 +121,11 @@ impl Stack {
     pub(crate) fn add_remote_candidate(&mut self, now: Instant, candidate: RemoteCandidate) {
         self.ice.add_remote_candidate(now, candidate);
         self.after(now);
+    }
+
+    /// The peer has no more candidates.
+    pub(crate) fn end_remote_candidates(&mut self) {
+        self.ice.end_remote_candidates();
     }
 
     /// Begins DTLS, at once if ICE has a pair. Only the first call counts.

@@ -78,3 +78,17 @@ fn damaged_handshakes_do_not_panic() {
         assert!(pair.sent > 0, "seed {seed}");
     }
 }
+
+#[test]
+fn checking_ends_sooner_when_there_are_no_more_candidates() {
+    let mut pair = Pair::new(Box::new(|_| true));
+    pair.connect();
+    pair.a.stack.end_remote_candidates();
+    assert!(pair.run(Duration::from_secs(17), |pair| {
+        pair.a.has(|event| *event == StackEvent::Ice(IceState::Failed))
+    }));
+    assert!(pair.now - pair.start >= Duration::from_secs(14));
+    // A pair is checked for a bounded number of times.
+    pair.run(Duration::from_secs(60), |_| false);
+    assert!(pair.sent <= 110, "{} checks", pair.sent);
+}

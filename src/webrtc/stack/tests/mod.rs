@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256, Sha512};
 
-use super::candidate::parse_candidate;
-use super::dcep::Reliability;
 use super::*;
 
 const LATENCY: Duration = Duration::from_micros(500);
