@@ -1,0 +1,40 @@
+// https://www.w3.org/TR/webtransport/#bidirectional-stream
+
+import { defineInterface, illegalConstructor } from '../webidl.js';
+import { createReceiveStream, type WebTransportReceiveStream } from './receive-stream.js';
+import { createSendStream, type WebTransportSendStream } from './send-stream.js';
+import type { Session } from './session.js';
+
+/** Both halves on their way into a new stream. */
+class Halves {
+  readonly readable: WebTransportReceiveStream;
+  readonly writable: WebTransportSendStream;
+
+  constructor(session: Session, key: number) {
+    this.readable = createReceiveStream(session, key);
+    this.writable = createSendStream(session, key);
+  }
+}
+
+export class WebTransportBidirectionalStream {
+  readonly #halves: Halves;
+
+  constructor(halves?: unknown) {
+    if (!(halves instanceof Halves)) throw illegalConstructor();
+    this.#halves = halves;
+  }
+
+  get readable(): WebTransportReceiveStream {
+    return this.#halves.readable;
+  }
+
+  get writable(): WebTransportSendStream {
+    return this.#halves.writable;
+  }
+}
+
+defineInterface(WebTransportBidirectionalStream, { constructorLength: 0 });
+
+export function createBidirectionalStream(session: Session, key: number): WebTransportBidirectionalStream {
+  return new WebTransportBidirectionalStream(new Halves(session, key));
+}

@@ -1,0 +1,275 @@
+// https://www.w3.org/TR/webtransport/#datagram-duplex-stream
+
+import { ReadableStream, WritableStream } from '../streams.js';
+import {
+  BufferSource,
+  defineInterface,
+  dictionary,
+  illegalConstructor,
+  longLong,
+  nullable,
+  unrestrictedDouble,
+  unsignedLong,
+} from '../webidl.js';
+import type { Session } from './session.js';
+
+/** What `maxDatagramSize` says before the path is known: every QUIC path takes so much. */
+const INITIAL_SIZE = 1024;
+/** No datagram is longer, whatever the path. */
+const LONGEST = 65_535;
+/** The queues' limits at first; the same numbers stand in `src/webtransport/datagrams.rs`. */
+const INCOMING = 1024;
+const OUTGOING = 64;
+
+const WebTransportSendOptions = dictionary('WebTransportSendOptions', {
+  sendOrder: { type: longLong(), default: () => 0 },
+});
+
+interface Settle {
+  resolve(): void;
+  reject(reason: unknown): void;
+}
+
+/** The underlying sink of one writable of a session. */
+class Sink {
+  readonly #datagrams: Datagrams;
+  controller!: WritableStreamDefaultController;
+
+  constructor(datagrams: Datagrams) {
+    this.#datagrams = datagrams;
+  }
+
+  start(controller: WritableStreamDefaultController): void {
+    this.controller = controller;
+  }
+
+  write(chunk: unknown): Promise<void> | undefined {
+    return this.#datagrams.send(BufferSource(chunk, "Failed to execute 'write': chunk"));
+  }
+}
+
+export class WebTransportDatagramsWritable extends WritableStream<unknown> {
+  constructor(sink?: unknown) {
+    if (!(sink instanceof Sink)) throw illegalConstructor();
+    super(sink);
+  }
+}
+
+defineInterface(WebTransportDatagramsWritable, { constructorLength: 0 });
+
+/** The datagrams of a session, behind the object that shows them. */
+export class Datagrams {
+  readonly #session: Session;
+  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  /** A read waits. */
+  #wanted = false;
+  /** Writes that wait for room, or for the session. */
+  readonly #waiting: { bytes: Uint8Array | undefined; settle: Settle }[] = [];
+  /** Weak, so that a writable that nobody has is not kept. */
+  #writables: WeakRef<Sink>[] = [];
+  readonly incoming = { maxAge: null as number | null, maxBuffered: INCOMING };
+  readonly outgoing = { maxAge: null as number | null, maxBuffered: OUTGOING };
+
+  constructor(session: Session) {
+    this.#session = session;
+    this.stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: () => {
+          this.#wanted = true;
+          this.readable();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  createWritable(): WebTransportDatagramsWritable {
+    const sink = new Sink(this);
+    const writable = new WebTransportDatagramsWritable(sink);
+    this.#writables = this.#writables.filter((other) => other.deref() !== undefined);
+    this.#writables.push(new WeakRef(sink));
+    return writable;
+  }
+
+  get maxDatagramSize(): number {
+    return this.#session.isOpen ? this.#session.native.maxDatagramSize() : INITIAL_SIZE;
+  }
+
+  /** Tells the native half the limits that a script has set. */
+  configure(): void {
+    if (!this.#session.isOpen) return;
+    const { incoming, outgoing } = this;
+    this.#session.native.setIncomingDatagrams(incoming.maxBuffered, incoming.maxAge ?? undefined);
+    this.#session.native.setOutgoingDatagrams(outgoing.maxBuffered, outgoing.maxAge ?? undefined);
+  }
+
+  /** https://www.w3.org/TR/webtransport/#writedatagrams */
+  send(bytes: Uint8Array): Promise<void> | undefined {
+    // What can't fit is dropped, as the specification says.
+    if (bytes.byteLength > LONGEST || this.#session.isOver) return undefined;
+    if (this.#session.isOpen) {
+      if (this.#waiting.length === 0 && this.#session.native.sendDatagram(bytes)) return undefined;
+      return this.#wait(this.#waiting.length === 0 ? undefined : bytes.slice());
+    }
+    return this.#wait(bytes.slice());
+  }
+
+  #wait(bytes: Uint8Array | undefined): Promise<void> {
+    this.#session.hold();
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ bytes, settle: { resolve, reject } });
+    });
+  }
+
+  /** There is room: what waited is sent, in order. */
+  writable(): void {
+    for (;;) {
+      const [first] = this.#waiting;
+      if (first === undefined) return;
+      if (first.bytes !== undefined && !this.#session.native.sendDatagram(first.bytes)) {
+        // It is in the queue; the next has to wait.
+        first.bytes = undefined;
+        return;
+      }
+      this.#waiting.shift();
+      first.settle.resolve();
+    }
+  }
+
+  /** https://www.w3.org/TR/webtransport/#receive-datagrams */
+  readable(): void {
+    if (!this.#wanted || !this.#session.isOpen) return;
+    const length = this.#session.native.nextDatagram();
+    if (length < 0) {
+      this.#session.hold();
+      return;
+    }
+    this.#wanted = false;
+    const datagram = new Uint8Array(length);
+    this.#session.native.takeDatagram(datagram);
+    this.#controller.enqueue(datagram);
+  }
+
+  established(): void {
+    this.configure();
+    this.readable();
+    this.writable();
+  }
+
+  close(): void {
+    this.#controller.close();
+    for (const { settle } of this.#waiting.splice(0)) settle.resolve();
+    for (const sink of this.#writables) sink.deref()?.controller.error(this.#session.endError());
+  }
+
+  error(error: unknown): void {
+    this.#controller.error(error);
+    for (const { settle } of this.#waiting.splice(0)) settle.reject(error);
+    for (const sink of this.#writables) sink.deref()?.controller.error(error);
+  }
+}
+
+export function createDatagrams(session: Session): Datagrams {
+  return new Datagrams(session);
+}
+
+export class WebTransportDatagramDuplexStream {
+  readonly #datagrams: Datagrams;
+  #writable: WebTransportDatagramsWritable | undefined;
+
+  constructor(datagrams?: unknown) {
+    if (!(datagrams instanceof Datagrams)) throw illegalConstructor();
+    this.#datagrams = datagrams;
+  }
+
+  createWritable(options?: unknown): WebTransportDatagramsWritable {
+    WebTransportSendOptions(options, "Failed to execute 'createWritable': options");
+    return this.#datagrams.createWritable();
+  }
+
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    return this.#datagrams.stream;
+  }
+
+  get maxDatagramSize(): number {
+    return this.#datagrams.maxDatagramSize;
+  }
+
+  get incomingMaxAge(): number | null {
+    return this.#datagrams.incoming.maxAge;
+  }
+
+  set incomingMaxAge(value: unknown) {
+    this.#datagrams.incoming.maxAge = age(value, 'incomingMaxAge');
+    this.#datagrams.configure();
+  }
+
+  get outgoingMaxAge(): number | null {
+    return this.#datagrams.outgoing.maxAge;
+  }
+
+  set outgoingMaxAge(value: unknown) {
+    this.#datagrams.outgoing.maxAge = age(value, 'outgoingMaxAge');
+    this.#datagrams.configure();
+  }
+
+  get incomingMaxBufferedDatagrams(): number {
+    return this.#datagrams.incoming.maxBuffered;
+  }
+
+  set incomingMaxBufferedDatagrams(value: unknown) {
+    this.#datagrams.incoming.maxBuffered = buffered(value, 'incomingMaxBufferedDatagrams');
+    this.#datagrams.configure();
+  }
+
+  get outgoingMaxBufferedDatagrams(): number {
+    return this.#datagrams.outgoing.maxBuffered;
+  }
+
+  set outgoingMaxBufferedDatagrams(value: unknown) {
+    this.#datagrams.outgoing.maxBuffered = buffered(value, 'outgoingMaxBufferedDatagrams');
+    this.#datagrams.configure();
+  }
+
+  /** The name that browsers had before `createWritable()`: one stream, always the same. */
+  get writable(): WebTransportDatagramsWritable {
+    this.#writable ??= this.#datagrams.createWritable();
+    return this.#writable;
+  }
+
+  /** The older name of `incomingMaxBufferedDatagrams`. */
+  get incomingHighWaterMark(): number {
+    return this.incomingMaxBufferedDatagrams;
+  }
+
+  set incomingHighWaterMark(value: unknown) {
+    this.incomingMaxBufferedDatagrams = value;
+  }
+
+  /** The older name of `outgoingMaxBufferedDatagrams`. */
+  get outgoingHighWaterMark(): number {
+    return this.outgoingMaxBufferedDatagrams;
+  }
+
+  set outgoingHighWaterMark(value: unknown) {
+    this.outgoingMaxBufferedDatagrams = value;
+  }
+}
+
+defineInterface(WebTransportDatagramDuplexStream, { constructorLength: 0, lengths: { createWritable: 0 } });
+
+/** Negative and NaN throw RangeError, 0 is no limit. */
+function age(value: unknown, name: string): number | null {
+  const converted = nullable(unrestrictedDouble)(value, name);
+  if (converted === null || converted === 0) return null;
+  if (Number.isNaN(converted) || converted < 0) throw new RangeError(`${name} must not be negative`);
+  return converted;
+}
+
+function buffered(value: unknown, name: string): number {
+  return Math.max(1, unsignedLong()(value, name));
+}

@@ -1,0 +1,10 @@
+// WebTransport: every public class of this API, client and server.
+
+export { WebTransportBidirectionalStream } from './bidirectional-stream.js';
+export { generateCertificate } from './certificate.js';
+export { WebTransportDatagramDuplexStream, WebTransportDatagramsWritable } from './datagrams.js';
+export { WebTransportError } from './error.js';
+export { WebTransportReceiveStream } from './receive-stream.js';
+export { WebTransportSendStream } from './send-stream.js';
+export { WebTransportConnectionEvent, WebTransportRequest, WebTransportServer } from './server.js';
+export { WebTransport } from './web-transport.js';

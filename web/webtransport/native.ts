@@ -1,0 +1,98 @@
+// The native core's part of WebTransport (src/webtransport/), as TypeScript sees it.
+
+import { native } from '../binding.js';
+import type { NativeTlsOptions } from '../tls.js';
+
+export interface NativeSession {
+  close(code: number, reason: string): void;
+  openStream(bidirectional: boolean, operation: number | undefined): number;
+  acceptStream(bidirectional: boolean): number;
+  sendDatagram(payload: Uint8Array): boolean;
+  nextDatagram(): number;
+  takeDatagram(target: Uint8Array): void;
+  maxDatagramSize(): number;
+  setIncomingDatagrams(maxBuffered: number, maxAgeMs: number | undefined): void;
+  setOutgoingDatagrams(maxBuffered: number, maxAgeMs: number | undefined): void;
+}
+
+export interface NativeSendStream {
+  write(chunk: Uint8Array): boolean;
+  finish(): void;
+  reset(code: number): void;
+}
+
+export interface NativeReceiveStream {
+  available(): number;
+  read(target: Uint8Array): number;
+  stop(code: number): void;
+}
+
+export interface NativeListener {
+  accept(hub: unknown, id: number, key: number, protocol: string | undefined, headers: string[]): NativeSession | null;
+  reject(key: number, status: number, headers: string[], body: string): boolean;
+  close(timeoutMs: number): void;
+}
+
+export interface ConnectOptions {
+  host: string;
+  port: number;
+  authority: string;
+  path: string;
+  protocols: string[];
+  headers: string[];
+  serverCertificateHashes: Uint8Array[] | undefined;
+  tls: NativeTlsOptions;
+}
+
+export interface ListenOptions {
+  host: string | undefined;
+  port: number;
+  cert: string;
+  key: string;
+}
+
+type EventName =
+  | 'Ready'
+  | 'Closed'
+  | 'Failed'
+  | 'Draining'
+  | 'IncomingBidirectional'
+  | 'IncomingUnidirectional'
+  | 'StreamOpened'
+  | 'DatagramsReadable'
+  | 'DatagramsWritable'
+  | 'Ended'
+  | 'Writable'
+  | 'Finished'
+  | 'Stopped'
+  | 'SendEnded'
+  | 'Readable'
+  | 'ReceiveFinished'
+  | 'Reset'
+  | 'ReceiveEnded'
+  | 'Listening'
+  | 'ListenFailed'
+  | 'Request'
+  | 'RequestGone'
+  | 'ListenerEnded';
+
+export const {
+  WebTransportEvent: Kind,
+  WebTransportSession: NativeSession,
+  WebTransportSendStream: NativeSendStream,
+  WebTransportReceiveStream: NativeReceiveStream,
+  WebTransportListener: NativeListener,
+  generateCertificate: nativeGenerateCertificate,
+} = native<{
+  WebTransportEvent: Readonly<Record<EventName, number>>;
+  WebTransportSession: new (hub: unknown, id: number, options: ConnectOptions) => NativeSession;
+  WebTransportSendStream: new (hub: unknown, id: number, session: NativeSession, key: number) => NativeSendStream;
+  WebTransportReceiveStream: new (hub: unknown, id: number, session: NativeSession, key: number) => NativeReceiveStream;
+  WebTransportListener: new (hub: unknown, id: number, options: ListenOptions) => NativeListener;
+  generateCertificate(
+    commonName: string,
+    names: string[],
+    notBeforeMs: number,
+    notAfterMs: number,
+  ): { certificate: string; key: string; sha256: string };
+}>();

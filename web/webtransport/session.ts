@@ -1,0 +1,351 @@
+// A session's state and algorithms, behind the WebTransport object that shows them.
+// https://www.w3.org/TR/webtransport/#webtransport-internal-slots
+
+import { DOMException, fromNative } from '../errors.js';
+import { type Dispatch, hub, Operations, Payload, type Registration } from '../hub.js';
+import { ReadableStream } from '../streams.js';
+import { createBidirectionalStream, type WebTransportBidirectionalStream } from './bidirectional-stream.js';
+import { createDatagrams, type Datagrams } from './datagrams.js';
+import { deferred } from './deferred.js';
+import { sessionError, type WebTransportError } from './error.js';
+import { type ConnectOptions, Kind, NativeSession } from './native.js';
+import { createReceiveStream, type WebTransportReceiveStream } from './receive-stream.js';
+import { createSendStream, type WebTransportSendStream } from './send-stream.js';
+
+export type State = 'connecting' | 'connected' | 'draining' | 'closed' | 'failed';
+
+export interface CloseInfo {
+  closeCode: number;
+  reason: string;
+}
+
+const MAX_REASON_BYTES = 1024;
+const NOTHING = new Payload();
+
+/** The streams that a peer opens, one kind of them. */
+class Incoming<Stream> {
+  readonly readable: ReadableStream<Stream>;
+  controller!: ReadableStreamDefaultController<Stream>;
+  /** A read waits. */
+  wanted = false;
+
+  constructor(pull: (incoming: Incoming<Stream>) => void) {
+    this.readable = new ReadableStream<Stream>(
+      {
+        start: (controller) => {
+          this.controller = controller;
+        },
+        pull: () => {
+          this.wanted = true;
+          pull(this);
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+}
+
+export class Session {
+  readonly #registration: Registration;
+  #native: NativeSession | undefined;
+  #state: State;
+  readonly #ready = deferred<undefined>();
+  readonly #closed = deferred<CloseInfo>();
+  readonly #draining = deferred<undefined>();
+  readonly #operations = new Operations();
+  /** Open streams, and the event that ends each. */
+  readonly #streams = new Map<Registration, number>();
+  #sweepAt = 64;
+  #error: WebTransportError | undefined;
+  readonly #bidirectional: Incoming<WebTransportBidirectionalStream>;
+  readonly #unidirectional: Incoming<WebTransportReceiveStream>;
+  readonly datagrams: Datagrams;
+  #protocol = '';
+  #responseHeaders: Headers | null = null;
+
+  constructor(state: 'connecting' | 'connected', connect: (id: number) => NativeSession | null) {
+    this.#state = state;
+    this.#registration = hub.register(this, Session.#dispatch);
+    this.datagrams = createDatagrams(this);
+    this.#bidirectional = new Incoming((incoming) => this.#accept(incoming, true, createBidirectionalStream));
+    this.#unidirectional = new Incoming((incoming) => this.#accept(incoming, false, createReceiveStream));
+    let native: NativeSession | null;
+    try {
+      native = connect(this.#registration.id);
+    } catch (error) {
+      this.#registration.close();
+      throw fromNative(error);
+    }
+    if (native === null) {
+      this.#registration.close();
+      throw new DOMException('the client has gone', 'InvalidStateError');
+    }
+    this.#native = native;
+    if (state === 'connected') this.#establish();
+  }
+
+  /** Begins to connect: https://www.w3.org/TR/webtransport/#initialize-webtransport-over-http */
+  static connect(this: void, options: ConnectOptions): Session {
+    return new Session('connecting', (id) => new NativeSession(hub.native, id, options));
+  }
+
+  /** A session that a server has accepted. */
+  static accepted(this: void, protocol: string, accept: (id: number) => NativeSession | null): Session {
+    const session = new Session('connected', accept);
+    session.#protocol = protocol;
+    return session;
+  }
+
+  get native(): NativeSession {
+    if (this.#native === undefined) throw new DOMException('the session has ended', 'InvalidStateError');
+    return this.#native;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'connected' || this.#state === 'draining';
+  }
+
+  get isOver(): boolean {
+    return this.#state === 'closed' || this.#state === 'failed';
+  }
+
+  get ready(): Promise<undefined> {
+    return this.#ready.promise;
+  }
+
+  get closed(): Promise<CloseInfo> {
+    // Someone may wait for it with nothing else in hand.
+    this.#registration.hold();
+    return this.#closed.promise;
+  }
+
+  get draining(): Promise<undefined> {
+    this.#registration.hold();
+    return this.#draining.promise;
+  }
+
+  get protocol(): string {
+    return this.#protocol;
+  }
+
+  get responseHeaders(): Headers | null {
+    return this.#responseHeaders;
+  }
+
+  get incomingBidirectionalStreams(): ReadableStream<WebTransportBidirectionalStream> {
+    return this.#bidirectional.readable;
+  }
+
+  get incomingUnidirectionalStreams(): ReadableStream<WebTransportReceiveStream> {
+    return this.#unidirectional.readable;
+  }
+
+  ref(): void {
+    this.#registration.ref();
+  }
+
+  unref(): void {
+    this.#registration.unref();
+  }
+
+  /** Keeps the session from being collected while an operation waits. */
+  hold(): void {
+    this.#registration.hold();
+  }
+
+  /** https://www.w3.org/TR/webtransport/#dom-webtransport-close */
+  close(closeCode: number, reason: string): void {
+    // 2.
+    if (this.isOver) return;
+    // 3. Before it is established it fails.
+    if (this.#state === 'connecting') {
+      this.#native?.close(0, '');
+      this.#cleanUp(sessionError('the session was closed before it was established'));
+      return;
+    }
+    // 6. At most 1024 bytes of UTF-8.
+    const cut = truncate(reason, MAX_REASON_BYTES);
+    // 7.
+    this.#native?.close(closeCode, cut);
+    // 8.
+    this.#cleanUp(sessionError('the session was closed'), { closeCode, reason: cut });
+  }
+
+  /** https://www.w3.org/TR/webtransport/#dom-webtransport-createbidirectionalstream */
+  createBidirectionalStream(waitUntilAvailable: boolean): Promise<WebTransportBidirectionalStream> {
+    return this.#create(true, waitUntilAvailable, createBidirectionalStream);
+  }
+
+  /** https://www.w3.org/TR/webtransport/#dom-webtransport-createunidirectionalstream */
+  createUnidirectionalStream(waitUntilAvailable: boolean): Promise<WebTransportSendStream> {
+    return this.#create(false, waitUntilAvailable, createSendStream);
+  }
+
+  async #create<Stream>(
+    bidirectional: boolean,
+    waitUntilAvailable: boolean,
+    make: (session: Session, key: number) => Stream,
+  ): Promise<Stream> {
+    if (this.isOver) throw ended();
+    if (this.#state === 'connecting') {
+      await this.#ready.promise.catch(() => {
+        throw ended();
+      });
+      if (this.isOver) throw ended();
+    }
+    let key: number;
+    if (waitUntilAvailable) {
+      const { id, promise } = this.#operations.start<number>();
+      key = this.native.openStream(bidirectional, id);
+      if (key === 0) {
+        this.#registration.hold();
+        key = await promise;
+      } else this.#operations.resolve(id, key);
+    } else {
+      key = this.native.openStream(bidirectional, undefined);
+      if (key === 0) throw new DOMException('the peer allows no further stream now', 'QuotaExceededError');
+    }
+    return make(this, key);
+  }
+
+  #accept<Stream>(
+    incoming: Incoming<Stream>,
+    bidirectional: boolean,
+    make: (session: Session, key: number) => Stream,
+  ): void {
+    if (!incoming.wanted || !this.isOpen) return;
+    const key = this.native.acceptStream(bidirectional);
+    if (key === 0) {
+      this.#registration.hold();
+      return;
+    }
+    incoming.wanted = false;
+    incoming.controller.enqueue(make(this, key));
+  }
+
+  /** Enters a stream that is to end with the session. */
+  addStream(registration: Registration, ended: number): void {
+    this.#streams.set(registration, ended);
+    if (this.#streams.size < this.#sweepAt) return;
+    for (const stream of this.#streams.keys()) if (stream.collected) this.#streams.delete(stream);
+    this.#sweepAt = Math.max(64, this.#streams.size * 2);
+  }
+
+  removeStream(registration: Registration): void {
+    this.#streams.delete(registration);
+  }
+
+  /** What a stream of an ended session errors with. */
+  endError(): WebTransportError {
+    return this.#error ?? sessionError('the session has ended');
+  }
+
+  #establish(): void {
+    this.#state = 'connected';
+    this.datagrams.established();
+    this.#ready.resolve(undefined);
+    this.#accept(this.#bidirectional, true, createBidirectionalStream);
+    this.#accept(this.#unidirectional, false, createReceiveStream);
+  }
+
+  /** https://www.w3.org/TR/webtransport/#webtransport-cleanup */
+  #cleanUp(error: WebTransportError, closeInfo?: CloseInfo): void {
+    if (this.isOver) return;
+    this.#error = error;
+    this.#state = closeInfo === undefined ? 'failed' : 'closed';
+    // 12., 13.
+    const streams = [...this.#streams];
+    this.#streams.clear();
+    for (const [registration, kind] of streams) registration.deliver(kind, 0, 0, NOTHING);
+    this.#operations.rejectAll(ended());
+    const incoming = [this.#bidirectional.controller, this.#unidirectional.controller];
+    if (closeInfo !== undefined) {
+      // 14.
+      this.#closed.resolve(closeInfo);
+      for (const controller of incoming) controller.close();
+      this.datagrams.close();
+    } else {
+      // 15.
+      this.#closed.reject(error);
+      this.#ready.reject(error);
+      for (const controller of incoming) controller.error(error);
+      this.datagrams.error(error);
+    }
+  }
+
+  static #dispatch: Dispatch<Session> = (session, kind, a, b, payload) => {
+    switch (kind) {
+      case Kind.Ready: {
+        const [protocol = '', ...headers] = payload.text().split('\n');
+        session.#protocol = protocol;
+        session.#responseHeaders = parseHeaders(headers);
+        if (!session.isOver) session.#establish();
+        break;
+      }
+      case Kind.Closed:
+        session.#cleanUp(sessionError('the peer closed the session'), { closeCode: a, reason: payload.text() });
+        break;
+      case Kind.Failed:
+        session.#cleanUp(sessionError(payload.text()));
+        break;
+      case Kind.Draining:
+        if (session.#state === 'connected') session.#state = 'draining';
+        session.#draining.resolve(undefined);
+        break;
+      case Kind.IncomingBidirectional:
+        session.#accept(session.#bidirectional, true, createBidirectionalStream);
+        break;
+      case Kind.IncomingUnidirectional:
+        session.#accept(session.#unidirectional, false, createReceiveStream);
+        break;
+      case Kind.StreamOpened:
+        session.#operations.resolve(a, b);
+        break;
+      case Kind.DatagramsReadable:
+        session.datagrams.readable();
+        break;
+      case Kind.DatagramsWritable:
+        session.datagrams.writable();
+        break;
+      case Kind.Ended:
+        session.#cleanUp(sessionError(a ? 'an internal error ended the session' : 'the session has ended'));
+        session.#registration.close();
+        session.#native = undefined;
+        break;
+    }
+  };
+}
+
+function ended(): DOMException {
+  return new DOMException('the session has ended', 'InvalidStateError');
+}
+
+/** `name: value` lines as Headers. */
+export function parseHeaders(lines: readonly string[]): Headers {
+  const headers = new Headers();
+  for (const line of lines) {
+    const at = line.indexOf(': ');
+    headers.append(line.slice(0, at), line.slice(at + 2));
+  }
+  return headers;
+}
+
+/** Names and values of a HeadersInit, one after the other. Throws TypeError for what cannot be a header. */
+export function flattenHeaders(init: unknown): string[] {
+  const headers = new Headers(init as Record<string, string> | undefined);
+  return [...headers].flat();
+}
+
+/** The longest front of `text` that has at most `limit` bytes of UTF-8 and ends between two characters. */
+function truncate(text: string, limit: number): string {
+  if (text.length * 3 <= limit) return text;
+  const bytes = new TextEncoder().encode(text);
+  if (bytes.length <= limit) return text;
+  let end = limit;
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return new TextDecoder().decode(bytes.subarray(0, end));
+}
