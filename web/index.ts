@@ -2,3 +2,4 @@
 
 export { hub } from './hub.js';
 export * from './websocket/index.js';
+export * from './webtransport/index.js';

@@ -128,6 +128,9 @@ export class Session {
     return this.#draining.promise;
   }
 
+  /** There is one algorithm, so that no preference is ever met. */
+  readonly congestionControl = 'default';
+
   get protocol(): string {
     return this.#protocol;
   }

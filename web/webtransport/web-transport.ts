@@ -92,7 +92,7 @@ export class WebTransport {
   }
 
   get ready(): Promise<undefined> {
-    return this.#session.ready;
+    return #session in this ? this.#session.ready : illegalInvocation();
   }
 
   get reliability(): 'pending' | 'reliable-only' | 'supports-unreliable' {
@@ -100,8 +100,7 @@ export class WebTransport {
   }
 
   get congestionControl(): 'default' | 'throughput' | 'low-latency' {
-    // Differs from no preference in nothing: there is one algorithm.
-    return 'default';
+    return this.#session.congestionControl;
   }
 
   get responseHeaders(): Headers | null {
@@ -113,11 +112,11 @@ export class WebTransport {
   }
 
   get closed(): Promise<CloseInfo> {
-    return this.#session.closed;
+    return #session in this ? this.#session.closed : illegalInvocation();
   }
 
   get draining(): Promise<undefined> {
-    return this.#session.draining;
+    return #session in this ? this.#session.draining : illegalInvocation();
   }
 
   close(closeInfo: unknown = {}): void {
@@ -166,6 +165,11 @@ defineInterface(WebTransport, {
   constructorLength: 1,
   lengths: { close: 0, createBidirectionalStream: 0, createUnidirectionalStream: 0 },
 });
+
+/** A promise-typed attribute of another object rejects. https://webidl.spec.whatwg.org/#dfn-attribute-getter */
+function illegalInvocation(): Promise<never> {
+  return Promise.reject(new TypeError('Illegal invocation: not a WebTransport'));
+}
 
 /** The constructor's steps: https://www.w3.org/TR/webtransport/#dom-webtransport-webtransport */
 function connect(given: readonly unknown[]): Session {
