@@ -26,8 +26,19 @@ class SignalEnd {
 
   set onmessage(handler) {
     this.#handler = handler;
+    if (!handler) return;
     for (const message of this.#held.splice(0)) queueMicrotask(() => handler(message));
   }
 }
 
 export const signalPair = SignalEnd.pair;
+
+/** An end of signalling whose other end is behind a MessagePort (or a Worker): `{ signal }` messages carry it. */
+export function portSignal(port) {
+  const [near, far] = signalPair();
+  far.onmessage = (message) => port.postMessage({ signal: message });
+  port.on('message', (message) => {
+    if (message?.signal) far.send(message.signal);
+  });
+  return near;
+}

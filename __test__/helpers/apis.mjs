@@ -1,0 +1,31 @@
+// The three APIs in one shape, for tests that hold for each of them. An adapter has
+//
+//   serve(webwire)                        resolves to `{ object, at, answer(signal), close() }`: the far end
+//   connect(webwire, at, mode, signal)    a connection to it: `{ object, opened, closed(), echo(text), pour(), drink(),
+//                                        close(), forget() }`; forget() takes away what would keep it from being collected
+//
+// `at` can be cloned into another thread or process. `mode` is what the far end does: `echo`, `sink`, `flood`. `signal` is an
+// end of signalling (see signal.mjs), whose other end the far end got by `answer`.
+
+import { signalPair } from './signal.mjs';
+import { webrtc } from './webrtc.mjs';
+import { websocket } from './websocket.mjs';
+import { webtransport } from './webtransport.mjs';
+
+export const apis = { websocket, webtransport, webrtc };
+
+/** Both ends in this thread, the near one open. `close()` ends both. */
+export async function openPair(api, webwire, mode = 'echo') {
+  const server = await api.serve(webwire);
+  const [near, far] = signalPair();
+  server.answer(far);
+  const connection = api.connect(webwire, server.at, mode, near);
+  await connection.opened;
+  return {
+    connection,
+    async close() {
+      connection.close();
+      await server.close();
+    },
+  };
+}
