@@ -7,6 +7,7 @@ import { runPeerConnection, startBrowser } from './browser.mjs';
 import { certificateFiles } from './certificate-files.mjs';
 import { startPeer } from './counterpart.mjs';
 import { answerDataChannel, exerciseWebSocket, exerciseWebTransport, offerDataChannel } from './exercises.mjs';
+import { link } from './servers.mjs';
 
 test('Chromium, WebSocket to ws', async (context) => {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
@@ -45,8 +46,7 @@ test('Chromium offers a data channel to aiortc', async (context) => {
   const page = await (await startBrowser(context)).open();
   const { signal, result } = await runPeerConnection(page, offerDataChannel);
   const peer = startPeer(context, 'peer_connection.py', 'answer');
-  peer.signal.onmessage = (message) => signal.send(message);
-  signal.onmessage = (message) => peer.signal.send(message);
+  link(peer.signal, signal);
   assert.deepEqual(await result, { connectionState: 'connected' });
   const { label, protocol } = await peer.event('datachannel');
   assert.deepEqual({ label, protocol }, { label: 'chat', protocol: 'webwire-test' });
@@ -56,8 +56,7 @@ test('aiortc offers a data channel to Chromium', async (context) => {
   const page = await (await startBrowser(context)).open();
   const { signal, result } = await runPeerConnection(page, answerDataChannel);
   const peer = startPeer(context, 'peer_connection.py', 'offer');
-  peer.signal.onmessage = (message) => signal.send(message);
-  signal.onmessage = (message) => peer.signal.send(message);
+  link(peer.signal, signal);
   await peer.event('done');
   assert.deepEqual(await result, { label: 'chat', protocol: 'webwire-test', ordered: true });
 });

@@ -1,0 +1,58 @@
+// Our servers and connections, as the exercises need them: each ends with the test `context`.
+
+import { createCertificate } from '../helpers/certificate.mjs';
+import { serveWebTransport } from './exercises.mjs';
+
+/** A WebSocketServer that accepts with the protocol `webwire-test` and echoes. Resolves to its port. */
+export async function serveWebSocketEcho(context, { WebSocketServer }) {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  await server.ready;
+  const run = async () => {
+    for await (const request of server.incomingRequests) {
+      const socket = await request.accept({ protocol: 'webwire-test' });
+      socket.binaryType = 'arraybuffer';
+      socket.onmessage = ({ data }) => socket.send(data);
+    }
+  };
+  const ended = run();
+  context.after(async () => {
+    await server.close({ timeoutMs: 0 });
+    await ended;
+  });
+  return server.address().port;
+}
+
+/**
+ * A WebTransportServer for one session of exerciseWebTransport(). Resolves to its port, its certificate's hash, and
+ * `session`, a promise of what serveWebTransport() saw, with the request's `url`.
+ */
+export async function serveOneSession(context, { WebTransportServer }, certificate = createCertificate()) {
+  const { cert, key, hash } = certificate;
+  const server = new WebTransportServer({ host: '127.0.0.1', port: 0, cert, key });
+  await server.ready;
+  context.after(() => server.close({ timeoutMs: 0 }));
+  const run = async () => {
+    for await (const request of server.incomingRequests) {
+      const { url } = request;
+      return { path: new URL(url, 'https://localhost').pathname, ...(await serveWebTransport(await request.accept())) };
+    }
+    throw new Error('nobody connected');
+  };
+  const session = run();
+  // Looked at when the client is done; that it failed earlier is then said there.
+  session.catch(() => {});
+  return { port: server.address().port, hash, session };
+}
+
+/** An RTCPeerConnection that is closed after the test. */
+export function connectionFor(context, { RTCPeerConnection }) {
+  const connection = new RTCPeerConnection();
+  context.after(() => connection.close());
+  return connection;
+}
+
+/** Links two ends of signalling that are not ends of one pair. */
+export function link(one, other) {
+  one.onmessage = (message) => other.send(message);
+  other.onmessage = (message) => one.send(message);
+}
