@@ -181,9 +181,11 @@ export class WebSocket extends EventTarget {
   }
 
   set binaryType(value: BinaryType) {
-    // An enumeration: a value that it lacks is ignored.
+    // Reading it checks the object, also for a value that is then ignored, since the enumeration lacks it.
+    const before = this.#binaryType;
     const converted = DOMString(value, 'binaryType');
-    if (converted === 'blob' || converted === 'arraybuffer' || converted === 'nodebuffer') this.#binaryType = converted;
+    const known = converted === 'blob' || converted === 'arraybuffer' || converted === 'nodebuffer';
+    this.#binaryType = known ? converted : before;
   }
 
   /** https://websockets.spec.whatwg.org/#dom-websocket-send */
