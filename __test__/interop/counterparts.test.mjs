@@ -1,6 +1,7 @@
 // The counterparts against each other, without webwire: when these pass, what fails elsewhere is ours.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import { runPeerConnection, startBrowser } from './browser.mjs';
@@ -8,17 +9,19 @@ import { certificateFiles } from './certificate-files.mjs';
 import { startPeer } from './counterpart.mjs';
 import { answerDataChannel, exerciseWebSocket, exerciseWebTransport, offerDataChannel } from './exercises.mjs';
 import { link } from './servers.mjs';
+import { TIMEOUT_MS } from './timeout.mjs';
 
-test('Chromium, WebSocket to ws', async (context) => {
+test('Chromium, WebSocket to ws', { timeout: TIMEOUT_MS }, async (context) => {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   context.after(() => server.close());
+  await once(server, 'listening');
   server.on('connection', (socket) => socket.on('message', (data, binary) => socket.send(data, { binary })));
   const page = await (await startBrowser(context)).open();
   const result = await page.evaluate(`(${exerciseWebSocket})(WebSocket, 'ws://127.0.0.1:${server.address().port}')`);
   assert.deepEqual(result, { code: 3333, reason: 'done', wasClean: true, protocol: 'webwire-test' });
 });
 
-test('aioquic, WebTransport to aioquic', async (context) => {
+test('aioquic, WebTransport to aioquic', { timeout: TIMEOUT_MS }, async (context) => {
   const { cert, key } = certificateFiles(context);
   const server = startPeer(context, 'web_transport_server.py', cert, key);
   const { port } = await server.event('listening');
@@ -29,7 +32,7 @@ test('aioquic, WebTransport to aioquic', async (context) => {
   assert.deepEqual(await server.event('closed'), { event: 'closed', code: 7, reason: 'done' });
 });
 
-test('Chromium, WebTransport to aioquic', async (context) => {
+test('Chromium, WebTransport to aioquic', { timeout: TIMEOUT_MS }, async (context) => {
   const { cert, key, hash } = certificateFiles(context);
   const server = startPeer(context, 'web_transport_server.py', cert, key);
   const { port } = await server.event('listening');
@@ -42,7 +45,7 @@ test('Chromium, WebTransport to aioquic', async (context) => {
   assert.deepEqual(await server.event('closed'), { event: 'closed', code: 7, reason: 'done' });
 });
 
-test('Chromium offers a data channel to aiortc', async (context) => {
+test('Chromium offers a data channel to aiortc', { timeout: TIMEOUT_MS }, async (context) => {
   const page = await (await startBrowser(context)).open();
   const { signal, result } = await runPeerConnection(page, offerDataChannel);
   const peer = startPeer(context, 'peer_connection.py', 'answer');
@@ -52,7 +55,7 @@ test('Chromium offers a data channel to aiortc', async (context) => {
   assert.deepEqual({ label, protocol }, { label: 'chat', protocol: 'webwire-test' });
 });
 
-test('aiortc offers a data channel to Chromium', async (context) => {
+test('aiortc offers a data channel to Chromium', { timeout: TIMEOUT_MS }, async (context) => {
   const page = await (await startBrowser(context)).open();
   const { signal, result } = await runPeerConnection(page, answerDataChannel);
   const peer = startPeer(context, 'peer_connection.py', 'offer');

@@ -7,8 +7,9 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { startBrowser } from './browser.mjs';
+import { TIMEOUT_MS } from './timeout.mjs';
 
-test('the demo page moves the file over all three APIs, both ways', async (context) => {
+test('the demo page moves the file over all three APIs, both ways', { timeout: TIMEOUT_MS }, async (context) => {
   const root = path.resolve(import.meta.dirname, '../..');
   const demo = spawn(process.execPath, ['examples/demo/main.mjs', '--browser'], {
     cwd: root,

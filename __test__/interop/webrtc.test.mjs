@@ -7,10 +7,11 @@ import { runPeerConnection, startBrowser } from './browser.mjs';
 import { startPeer } from './counterpart.mjs';
 import { answerDataChannel, offerDataChannel } from './exercises.mjs';
 import { connectionFor } from './servers.mjs';
+import { TIMEOUT_MS } from './timeout.mjs';
 
 const CHANNEL = { label: 'chat', protocol: 'webwire-test', ordered: true };
 
-test('our RTCPeerConnection offers to Chromium', async (context) => {
+test('our RTCPeerConnection offers to Chromium', { timeout: TIMEOUT_MS }, async (context) => {
   const page = await (await startBrowser(context)).open();
   const { signal, result } = await runPeerConnection(page, answerDataChannel);
   const [ours] = await Promise.all([offerDataChannel(connectionFor(context, webwire), signal), result]);
@@ -18,7 +19,7 @@ test('our RTCPeerConnection offers to Chromium', async (context) => {
   assert.deepEqual(await result, CHANNEL);
 });
 
-test('Chromium offers to our RTCPeerConnection', async (context) => {
+test('Chromium offers to our RTCPeerConnection', { timeout: TIMEOUT_MS }, async (context) => {
   const page = await (await startBrowser(context)).open();
   const { signal, result } = await runPeerConnection(page, offerDataChannel);
   const [channel] = await Promise.all([answerDataChannel(connectionFor(context, webwire), signal), result]);
@@ -26,7 +27,7 @@ test('Chromium offers to our RTCPeerConnection', async (context) => {
   assert.deepEqual(await result, { connectionState: 'connected' });
 });
 
-test('our RTCPeerConnection offers to aiortc', async (context) => {
+test('our RTCPeerConnection offers to aiortc', { timeout: TIMEOUT_MS }, async (context) => {
   const peer = startPeer(context, 'peer_connection.py', 'answer');
   const ours = await offerDataChannel(connectionFor(context, webwire), peer.signal);
   assert.deepEqual(ours, { connectionState: 'connected' });
@@ -34,7 +35,7 @@ test('our RTCPeerConnection offers to aiortc', async (context) => {
   assert.deepEqual({ label, protocol }, { label: 'chat', protocol: 'webwire-test' });
 });
 
-test('aiortc offers to our RTCPeerConnection', async (context) => {
+test('aiortc offers to our RTCPeerConnection', { timeout: TIMEOUT_MS }, async (context) => {
   const peer = startPeer(context, 'peer_connection.py', 'offer');
   const channel = await answerDataChannel(connectionFor(context, webwire), peer.signal);
   assert.deepEqual(channel, CHANNEL);

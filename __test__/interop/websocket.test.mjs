@@ -6,8 +6,9 @@ import webwire from '../../index.js';
 import { startBrowser } from './browser.mjs';
 import { exerciseWebSocket } from './exercises.mjs';
 import { serveWebSocketEcho } from './servers.mjs';
+import { TIMEOUT_MS } from './timeout.mjs';
 
-test('Chromium to our WebSocketServer', async (context) => {
+test('Chromium to our WebSocketServer', { timeout: TIMEOUT_MS }, async (context) => {
   const port = await serveWebSocketEcho(context, webwire);
   const page = await (await startBrowser(context)).open();
   const result = await page.evaluate(`(${exerciseWebSocket})(WebSocket, 'ws://127.0.0.1:${port}')`);

@@ -9,11 +9,12 @@ import { certificateFiles } from './certificate-files.mjs';
 import { startPeer } from './counterpart.mjs';
 import { exerciseWebTransport } from './exercises.mjs';
 import { serveOneSession } from './servers.mjs';
+import { TIMEOUT_MS } from './timeout.mjs';
 
 const CLOSE_INFO = { closeCode: 7, reason: 'done' };
 const SEEN = { path: '/path', answer: 'hello from the client', ...CLOSE_INFO };
 
-test('Chromium to our WebTransportServer', async (context) => {
+test('Chromium to our WebTransportServer', { timeout: TIMEOUT_MS }, async (context) => {
   const { port, hash, session } = await serveOneSession(context, webwire);
   const page = await (await startBrowser(context)).open();
   const result = await page.evaluate(`(${exerciseWebTransport})(new WebTransport('https://127.0.0.1:${port}/path', {
@@ -23,7 +24,7 @@ test('Chromium to our WebTransportServer', async (context) => {
   assert.deepEqual(await session, SEEN);
 });
 
-test('aioquic to our WebTransportServer', async (context) => {
+test('aioquic to our WebTransportServer', { timeout: TIMEOUT_MS }, async (context) => {
   const files = certificateFiles(context);
   const certificate = { cert: readFileSync(files.cert), key: readFileSync(files.key), hash: files.hash };
   const { port, session } = await serveOneSession(context, webwire, certificate);
@@ -32,7 +33,7 @@ test('aioquic to our WebTransportServer', async (context) => {
   assert.deepEqual(await session, SEEN);
 });
 
-test('our WebTransport to aioquic', async (context) => {
+test('our WebTransport to aioquic', { timeout: TIMEOUT_MS }, async (context) => {
   const { cert, key, hash } = certificateFiles(context);
   const server = startPeer(context, 'web_transport_server.py', cert, key);
   const { port } = await server.event('listening');

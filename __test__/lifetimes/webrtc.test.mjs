@@ -1,0 +1,5 @@
+// The lifetimes of RTCPeerConnection.
+
+import { testLifetimes } from './lifetimes.mjs';
+
+testLifetimes('webrtc');

@@ -1,0 +1,5 @@
+// The lifetimes of WebSocket.
+
+import { testLifetimes } from './lifetimes.mjs';
+
+testLifetimes('websocket');

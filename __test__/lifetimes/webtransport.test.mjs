@@ -1,0 +1,5 @@
+// The lifetimes of WebTransport.
+
+import { testLifetimes } from './lifetimes.mjs';
+
+testLifetimes('webtransport');
