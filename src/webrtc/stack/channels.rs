@@ -9,6 +9,7 @@ use rtc::sctp::{Association, Event, PayloadProtocolIdentifier as Ppid, Reliabili
 
 use super::dcep::{ChannelParameters, Message, Reliability};
 use super::dtls::DtlsRole;
+use super::packet::{self, Chunk};
 use super::{Closed, StackEvent};
 
 /// Where data goes that still arrives on a stream after we have reset it. The association would
@@ -78,11 +79,12 @@ pub(super) struct Channels {
     pub(super) sending: VecDeque<u16>,
     pub(super) readable: VecDeque<u16>,
     pub(super) diverted: HashSet<u16>,
+    /// Streams that the peer has reset while data was on its way to it, each with the first TSN that
+    /// belongs to a new channel on it; see [`Self::outgoing`].
+    leftovers: HashMap<u16, Option<u32>>,
     pub(super) early: VecDeque<(u16, MessageKind, Bytes)>,
     pub(super) early_bytes: usize,
-    /// How many channels are paused.
-    pub(super) paused: usize,
-    /// The last user data that came while a channel was paused; see [`Self::window_update`].
+    /// The last packet with user data; see [`Self::window_update`].
     pub(super) last_data: Option<Bytes>,
     pub(super) reopened: bool,
     pub(super) events: VecDeque<StackEvent>,
@@ -202,10 +204,8 @@ impl Channels {
 
     /// Stops taking messages, which fills the association's window and so stops the peer.
     pub(super) fn pause(&mut self, id: u16) {
-        if let Some(channel) = self.channels.get_mut(&id)
-            && !std::mem::replace(&mut channel.paused, true)
-        {
-            self.paused += 1;
+        if let Some(channel) = self.channels.get_mut(&id) {
+            channel.paused = true;
         }
     }
 
@@ -213,12 +213,10 @@ impl Channels {
     pub(super) fn resume(&mut self, id: u16) {
         if let Some(channel) = self.channels.get_mut(&id)
             && std::mem::take(&mut channel.paused)
+            && std::mem::take(&mut channel.unread)
         {
-            self.paused -= 1;
-            if std::mem::take(&mut channel.unread) {
-                self.reopened = true;
-                self.readable.push_back(id);
-            }
+            self.reopened = true;
+            self.readable.push_back(id);
         }
     }
 
@@ -343,13 +341,49 @@ impl Channels {
         self.diverted.remove(&id);
         if let Some(channel) = self.channels.remove(&id) {
             self.in_flight = self.in_flight.saturating_sub(channel.in_flight);
-            self.paused -= usize::from(channel.paused);
+            if channel.in_flight > 0 {
+                self.leftovers.insert(id, None);
+            }
             let closed = channel.failure.unwrap_or(closed);
             if channel.state == State::Open {
                 self.events.push_back(StackEvent::ChannelClosing(id));
             }
             self.events.push_back(StackEvent::ChannelClosed { id, closed });
         }
+    }
+
+    /// Looks at a packet before it is sent; says what to send instead. The crate goes on sending what was queued on a
+    /// stream after the peer has reset it, with sequence numbers for which the peer would wait for ever.
+    pub(super) fn outgoing(&mut self, packet: Bytes) -> Bytes {
+        if self.leftovers.is_empty() {
+            return packet;
+        }
+        let (channels, leftovers) = (&self.channels, &mut self.leftovers);
+        packet::divert(&packet, SINK, |chunk| {
+            let Chunk::Data {
+                stream,
+                tsn,
+                first,
+                unordered,
+                ..
+            } = chunk
+            else {
+                return false;
+            };
+            let Some(boundary) = leftovers.get_mut(stream) else {
+                return false;
+            };
+            if boundary.is_none() && channels.contains_key(stream) && (*first || *unordered) {
+                *boundary = Some(*tsn);
+            }
+            // Serial number arithmetic.
+            boundary.is_none_or(|boundary| (tsn.wrapping_sub(boundary) as i32) < 0)
+        })
+    }
+
+    /// Everything that was sent has been acknowledged.
+    pub(super) fn settle(&mut self) {
+        self.leftovers.clear();
     }
 
     /// The association is gone, and every channel with it.

@@ -18,6 +18,7 @@ impl Channels {
     /// Looks at a packet before the association does; says what to give it instead.
     pub(super) fn inspect(&mut self, packet: Bytes, association: &mut Association) -> Bytes {
         let mut divert = false;
+        let mut has_data = false;
         let mut too_long = None;
         for chunk in packet::chunks(&packet) {
             match chunk {
@@ -31,9 +32,7 @@ impl Channels {
                     ..
                 } => {
                     divert |= self.diverted.contains(&stream);
-                    if self.paused > 0 {
-                        self.last_data = Some(packet.clone());
-                    }
+                    has_data = true;
                     if (!begins || !ends)
                         && let Some(channel) = self.channels.get_mut(&stream)
                     {
@@ -49,8 +48,14 @@ impl Channels {
         if let Some(id) = too_long {
             self.fail(id, "the peer's message is too long");
         }
+        if has_data {
+            self.last_data = Some(packet.clone());
+        }
         match divert {
-            true => packet::divert(&packet, SINK, |stream| self.diverted.contains(&stream)),
+            true => packet::divert(&packet, SINK, |chunk| match chunk {
+                Chunk::Data { stream, .. } => self.diverted.contains(stream),
+                Chunk::Init | Chunk::Abort => false,
+            }),
             false => packet,
         }
     }

@@ -409,7 +409,11 @@ impl Stack {
             if let Some(association) = sctp.association() {
                 self.channels.flush(now, association);
             }
-            sctp.transmit(now, |packet| dtls.write(now, packet));
+            let channels = &mut self.channels;
+            sctp.transmit(now, |packet| dtls.write(now, &channels.outgoing(packet)));
+            if sctp.poll_timeout().is_none() {
+                self.channels.settle();
+            }
         }
         let path = self.ice.selected().or(self.reply_to);
         let mut events = Vec::new();

@@ -11,6 +11,8 @@ const BEGIN: u8 = 2;
 const UNORDERED: u8 = 4;
 const IMMEDIATE: u8 = 8;
 const DATA_HEADER: usize = 16;
+/// The payload protocol identifier "WebRTC DCEP".
+const DCEP: u32 = 50;
 
 /// A chunk that the association's caller wants to know of beforehand.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub(super) enum Chunk {
     /// User data.
     Data {
         stream: u16,
+        tsn: u32,
+        /// Whether it begins what is sent on a stream: the sequence number is zero, or it is DCEP.
+        first: bool,
+        unordered: bool,
         /// Offset of the chunk in the packet.
         at: usize,
         payload: usize,
@@ -48,8 +54,14 @@ pub(super) fn chunks(packet: &[u8]) -> impl Iterator<Item = Chunk> {
                 INIT => return Some(Chunk::Init),
                 ABORT => return Some(Chunk::Abort),
                 DATA if length >= DATA_HEADER => {
+                    let [t0, t1, t2, t3, s0, s1, n0, n1, p0, p1, p2, p3, ..] = rest else {
+                        return None;
+                    };
                     return Some(Chunk::Data {
-                        stream: u16::from_be_bytes([rest[4], rest[5]]),
+                        stream: u16::from_be_bytes([*s0, *s1]),
+                        tsn: u32::from_be_bytes([*t0, *t1, *t2, *t3]),
+                        first: [*n0, *n1] == [0, 0] || u32::from_be_bytes([*p0, *p1, *p2, *p3]) == DCEP,
+                        unordered: flags & UNORDERED != 0,
                         at: start,
                         payload: length - DATA_HEADER,
                         begins: flags & BEGIN != 0,
@@ -62,12 +74,12 @@ pub(super) fn chunks(packet: &[u8]) -> impl Iterator<Item = Chunk> {
     })
 }
 
-/// Moves user data of some streams to another one, each chunk as a whole unordered message.
-pub(super) fn divert(packet: &Bytes, sink: u16, diverted: impl Fn(u16) -> bool) -> Bytes {
+/// Moves some user data to another stream, each chunk as a whole unordered message.
+pub(super) fn divert(packet: &Bytes, sink: u16, mut diverted: impl FnMut(&Chunk) -> bool) -> Bytes {
     let mut copy = BytesMut::from(&packet[..]);
     for chunk in chunks(packet) {
-        if let Chunk::Data { stream, at, .. } = chunk
-            && diverted(stream)
+        if diverted(&chunk)
+            && let Chunk::Data { at, .. } = chunk
         {
             copy[at + 1] |= UNORDERED | BEGIN | END;
             copy[at + 8..at + 10].copy_from_slice(&sink.to_be_bytes());
@@ -124,25 +136,25 @@ mod tests {
         packet.extend(data(5, BEGIN, b"abc"));
         packet.extend(data(6, END, b"defgh"));
         let packet = Bytes::from(packet);
-        let moved = divert(&packet, 65535, |stream| stream == 5);
+        let moved = divert(&packet, 65535, |chunk| matches!(chunk, Chunk::Data { stream: 5, .. }));
+        let seen: Vec<_> = chunks(&moved)
+            .map(|chunk| match chunk {
+                Chunk::Data {
+                    stream,
+                    tsn,
+                    at,
+                    payload,
+                    begins,
+                    ends,
+                    unordered,
+                    ..
+                } => (stream, tsn, at, payload, begins, ends, unordered),
+                Chunk::Init | Chunk::Abort => unreachable!("there is only data"),
+            })
+            .collect();
         assert_eq!(
-            chunks(&moved).collect::<Vec<_>>(),
-            [
-                Chunk::Data {
-                    stream: 65535,
-                    at: 12,
-                    payload: 3,
-                    begins: true,
-                    ends: true
-                },
-                Chunk::Data {
-                    stream: 6,
-                    at: 32,
-                    payload: 5,
-                    begins: false,
-                    ends: true
-                },
-            ]
+            seen,
+            [(65535, 9, 12, 3, true, true, true), (6, 9, 32, 5, false, true, false)]
         );
         assert_eq!(moved.len(), packet.len());
     }

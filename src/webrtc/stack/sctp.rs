@@ -227,7 +227,7 @@ impl Sctp {
     }
 
     /// Hands every packet that may be sent now to `write`.
-    pub(super) fn transmit(&mut self, now: Instant, mut write: impl FnMut(&[u8])) {
+    pub(super) fn transmit(&mut self, now: Instant, mut write: impl FnMut(Bytes)) {
         let ports = (self.parameters.local_port, self.parameters.remote_port);
         for (_, association) in &mut self.begun {
             while let Some(output) = association.poll_transmit(now) {
@@ -236,9 +236,9 @@ impl Sctp {
                 };
                 for packet in packets {
                     if ports == (DEFAULT_PORT, DEFAULT_PORT) {
-                        write(&packet);
+                        write(packet);
                     } else {
-                        write(&packet::with_ports(&packet, ports));
+                        write(packet::with_ports(&packet, ports));
                     }
                 }
             }

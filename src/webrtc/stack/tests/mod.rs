@@ -19,7 +19,7 @@ const PARAMETERS: SctpParameters = SctpParameters {
     remote_port: 5000,
     local_port: 5000,
     receive_window: 384 * 1024,
-    send_window: 128 * 1024,
+    send_window: 512 * 1024,
     max_message_size: 262_144,
 };
 
@@ -84,6 +84,8 @@ struct Pair {
     sent: usize,
     lose: Box<dyn FnMut(usize) -> bool>,
     adopt: bool,
+    /// Pauses a channel after each so many messages.
+    pause_after: Option<usize>,
 }
 
 fn hex(digest: &[u8]) -> String {
@@ -130,6 +132,7 @@ impl Pair {
             sent: 0,
             lose,
             adopt: true,
+            pause_after: None,
         }
     }
 
@@ -165,6 +168,7 @@ impl Pair {
             &mut self.sent,
             &mut self.lose,
             self.adopt,
+            self.pause_after,
         );
         Self::drive(
             now,
@@ -173,6 +177,7 @@ impl Pair {
             &mut self.sent,
             &mut self.lose,
             self.adopt,
+            self.pause_after,
         );
     }
 
@@ -183,6 +188,7 @@ impl Pair {
         sent: &mut usize,
         lose: &mut dyn FnMut(usize) -> bool,
         adopt: bool,
+        pause_after: Option<usize>,
     ) {
         while end.inbox.front().is_some_and(|(at, ..)| *at <= now) {
             if let Some((_, path, datagram)) = end.inbox.pop_front() {
@@ -197,7 +203,12 @@ impl Pair {
             while let Some(event) = end.stack.poll_event(now) {
                 idle = false;
                 match event {
-                    StackEvent::Message { id, kind, data } => end.messages.push((id, kind, data)),
+                    StackEvent::Message { id, kind, data } => {
+                        end.messages.push((id, kind, data));
+                        if pause_after.is_some_and(|count| end.messages.len().is_multiple_of(count)) {
+                            end.stack.pause_channel(id);
+                        }
+                    }
                     StackEvent::IncomingChannel { id, .. } => {
                         if adopt {
                             end.stack.adopt_channel(id);

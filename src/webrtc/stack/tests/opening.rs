@@ -105,26 +105,31 @@ fn an_idle_connection_is_quiet() {
     assert!(pair.sent - sent <= 62, "{} datagrams in 20 s", pair.sent - sent);
 }
 
+/// Gives both ends new ICE credentials, as a restart's offer and answer do.
+fn restart(pair: &mut Pair, round: usize) {
+    let now = pair.now;
+    let next = |name: &str| Credentials {
+        username_fragment: format!("{name}{round}next"),
+        password: format!("{name}-another-password-of-22-characters"),
+    };
+    pair.a.stack.set_local_credentials(now, next("a"));
+    pair.b.stack.set_remote_credentials(now, next("a"), IceRole::Controlled);
+    pair.b.stack.set_local_credentials(now, next("b"));
+    let candidate = parse_candidate(&pair.a.candidate).expect("valid").expect("usable");
+    pair.b.stack.add_remote_candidate(now, candidate);
+    pair.a
+        .stack
+        .set_remote_credentials(now, next("b"), IceRole::Controlling);
+    let candidate = parse_candidate(&pair.b.candidate).expect("valid").expect("usable");
+    pair.a.stack.add_remote_candidate(now, candidate);
+    pair.a.events.clear();
+}
+
 #[test]
 fn an_ice_restart_keeps_the_channel() {
     let mut pair = connected(Box::new(|_| false));
     for round in 0..2 {
-        let now = pair.now;
-        let next = |name: &str| Credentials {
-            username_fragment: format!("{name}{round}next"),
-            password: format!("{name}-another-password-of-22-characters"),
-        };
-        pair.a.stack.set_local_credentials(now, next("a"));
-        pair.b.stack.set_remote_credentials(now, next("a"), IceRole::Controlled);
-        pair.b.stack.set_local_credentials(now, next("b"));
-        let candidate = parse_candidate(&pair.a.candidate).expect("valid").expect("usable");
-        pair.b.stack.add_remote_candidate(now, candidate);
-        pair.a
-            .stack
-            .set_remote_credentials(now, next("b"), IceRole::Controlling);
-        let candidate = parse_candidate(&pair.b.candidate).expect("valid").expect("usable");
-        pair.a.stack.add_remote_candidate(now, candidate);
-        pair.a.events.clear();
+        restart(&mut pair, round);
         pair.a
             .stack
             .send(1, MessageKind::Text, Bytes::from_static(b"meanwhile"));
@@ -132,4 +137,31 @@ fn an_ice_restart_keeps_the_channel() {
             pair.a.has(|event| *event == StackEvent::Ice(IceState::Connected)) && pair.b.messages.len() == round + 1
         }));
     }
+}
+
+#[test]
+fn a_restart_after_failure_loses_no_message() {
+    let mut pair = connected(Box::new(|_| false));
+    pair.lose = Box::new(|_| true);
+    for n in 0..50u8 {
+        pair.a.stack.send(1, MessageKind::Binary, vec![n; 3000].into());
+    }
+    let failed = StackEvent::Ice(IceState::Failed);
+    assert!(pair.run(Duration::from_secs(60), |pair| {
+        pair.a.has(|event| *event == failed) && pair.b.has(|event| *event == failed)
+    }));
+    pair.lose = Box::new(|_| false);
+    restart(&mut pair, 0);
+    assert!(
+        pair.run(Duration::from_secs(10), |pair| pair.b.messages.len() == 50),
+        "{}",
+        pair.b.messages.len()
+    );
+    assert!(
+        pair.b
+            .messages
+            .iter()
+            .enumerate()
+            .all(|(n, (_, _, data))| usize::from(data[0]) == n)
+    );
 }
