@@ -125,8 +125,8 @@ pub struct SignallingChanges {
     pub gather: Option<SignallingGather>,
     /// After an answer with a data section in use.
     pub connect: Option<SignallingConnect>,
-    /// After an answer: whether a data section is in use.
-    pub has_data: Option<bool>,
+    /// Whether a data section is in use: offered, answered, or in force again after a rollback.
+    pub has_data: bool,
     /// What the remote description says about trickling.
     pub can_trickle: Option<bool>,
 }

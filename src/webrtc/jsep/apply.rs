@@ -19,7 +19,7 @@ use super::parse::parse;
 ///   have-remote-pranswer -- answer ---+ +--- answer -- have-local-pranswer
 /// ```
 ///
-/// A rollback leads from both offer states to stable.
+/// A rollback by the side that offered leads back to stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SignalingState {
     Stable,
@@ -84,8 +84,8 @@ pub(crate) struct Changes {
     pub(crate) gather: Option<Gather>,
     /// After an answer: the transport to connect, or to go on with.
     pub(crate) connect: Option<Connect>,
-    /// Whether the answer left a data section in use; `None` when nothing was answered.
-    pub(crate) has_data: Option<bool>,
+    /// Whether there is a data section in use: in the offer, after the answer, or in force again after a rollback.
+    pub(crate) has_data: bool,
     /// What the remote description says about trickling; `None` when there is none.
     pub(crate) can_trickle: Option<bool>,
 }
@@ -137,7 +137,9 @@ pub(crate) const fn transition(state: SignalingState, side: Side, kind: SdpType)
         (SdpType::Answer, Side::Remote, S::HaveLocalOffer | S::HaveRemotePranswer) => Some(S::Stable),
         (SdpType::Pranswer, Side::Local, S::HaveRemoteOffer | S::HaveLocalPranswer) => Some(S::HaveLocalPranswer),
         (SdpType::Pranswer, Side::Remote, S::HaveLocalOffer | S::HaveRemotePranswer) => Some(S::HaveRemotePranswer),
-        (SdpType::Rollback, _, S::HaveLocalOffer | S::HaveRemoteOffer) => Some(S::Stable),
+        (SdpType::Rollback, Side::Local, S::HaveLocalOffer) | (SdpType::Rollback, Side::Remote, S::HaveRemoteOffer) => {
+            Some(S::Stable)
+        }
         _ => None,
     }
 }
@@ -180,7 +182,10 @@ pub(crate) fn apply(snapshot: &Snapshot, side: Side, kind: SdpType, sdp: &str) -
                 Side::Local => slots.pending_local = Some(slot),
                 Side::Remote => slots.pending_remote = Some(slot),
             }
-            unanswered(state, slots)
+            Changes {
+                has_data: description.data_section().is_some(),
+                ..unanswered(state, slots)
+            }
         }
         SdpType::Pranswer | SdpType::Answer => {
             let offered = match side {
@@ -209,7 +214,7 @@ pub(crate) fn apply(snapshot: &Snapshot, side: Side, kind: SdpType, sdp: &str) -
             };
             let connect = connect(side, &description, local, remote);
             Changes {
-                has_data: Some(connect.is_some()),
+                has_data: connect.is_some(),
                 connect,
                 ..unanswered(state, slots)
             }
@@ -235,7 +240,7 @@ fn unanswered(state: SignalingState, slots: Slots) -> Changes {
         slots,
         gather: None,
         connect: None,
-        has_data: None,
+        has_data: false,
         can_trickle: None,
     }
 }
@@ -248,8 +253,10 @@ fn rolled_back(state: SignalingState, before: &Slots) -> Result<Changes, Refusal
     };
     let local = slots.current_local.as_ref().map(Slot::parse).transpose()?;
     let remote = slots.current_remote.as_ref().map(Slot::parse).transpose()?;
+    let has_data = |side: &Option<Description>| side.as_ref().is_some_and(|side| side.data_section().is_some());
     Ok(Changes {
         gather: local.as_ref().and_then(gather),
+        has_data: has_data(&local) && has_data(&remote),
         can_trickle: remote.map(|remote| remote.can_trickle()),
         ..unanswered(state, slots)
     })

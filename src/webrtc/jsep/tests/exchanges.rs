@@ -84,7 +84,7 @@ fn an_empty_offer_is_an_offer() {
     let answer = b.answer();
     assert_eq!(
         a.set(Side::Remote, SdpType::Answer, &answer).expect("set").has_data,
-        Some(false)
+        false
     );
 }
 
@@ -155,7 +155,8 @@ fn the_transition_table() {
     let r_answer = [None, Some(Stable), None, None, Some(Stable)];
     let l_pranswer = [None, None, Some(HaveLocalPranswer), Some(HaveLocalPranswer), None];
     let r_pranswer = [None, Some(HaveRemotePranswer), None, None, Some(HaveRemotePranswer)];
-    let rollback = [None, Some(Stable), Some(Stable), None, None];
+    let l_rollback = [None, Some(Stable), None, None, None];
+    let r_rollback = [None, None, Some(Stable), None, None];
     for (side, kind, row) in [
         (Side::Local, SdpType::Offer, l_offer),
         (Side::Remote, SdpType::Offer, r_offer),
@@ -163,8 +164,8 @@ fn the_transition_table() {
         (Side::Remote, SdpType::Answer, r_answer),
         (Side::Local, SdpType::Pranswer, l_pranswer),
         (Side::Remote, SdpType::Pranswer, r_pranswer),
-        (Side::Local, SdpType::Rollback, rollback),
-        (Side::Remote, SdpType::Rollback, rollback),
+        (Side::Local, SdpType::Rollback, l_rollback),
+        (Side::Remote, SdpType::Rollback, r_rollback),
     ] {
         for (state, expected) in states.into_iter().zip(row) {
             assert_eq!(
@@ -241,7 +242,7 @@ fn glare_is_left_by_a_rollback() {
         b.set(Side::Remote, SdpType::Offer, &from_a),
         Err(Refusal::InvalidState(_))
     ));
-    let back = b.set(Side::Remote, SdpType::Rollback, "").expect("rollback");
+    let back = b.set(Side::Local, SdpType::Rollback, "").expect("rollback");
     assert_eq!((back.state, back.gather), (SignalingState::Stable, None));
     assert_eq!(back.slots, Slots::default());
     b.set(Side::Remote, SdpType::Offer, &from_a).expect("set");
@@ -270,7 +271,7 @@ fn a_refused_data_section_is_used_anew() {
     let answer = b.answer().replace("other", "webrtc-datachannel");
     assert_eq!(
         a.set(Side::Remote, SdpType::Answer, &answer).expect("set").has_data,
-        Some(false)
+        false
     );
     let again = parse(&a.offer(Ice::Keep)).expect("valid");
     assert_eq!((again.sections.len(), again.sections[0].port), (1, 9));
