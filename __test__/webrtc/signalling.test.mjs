@@ -10,7 +10,9 @@ const { RTCError, RTCPeerConnection, RTCSessionDescription } = webwire;
 /** Connections that are closed when the test ends. */
 function peers(t, count = 2) {
   const made = Array.from({ length: count }, () => new RTCPeerConnection());
-  t.after(() => made.forEach((peer) => peer.close()));
+  t.after(() => {
+    for (const peer of made) peer.close();
+  });
   return made;
 }
 

@@ -111,8 +111,8 @@ export class RTCIceCandidate {
   }
 
   toJSON(): CandidateInit {
-    const { candidate, sdpMid, sdpMLineIndex, usernameFragment } = this;
-    return { candidate, sdpMid, sdpMLineIndex, usernameFragment };
+    const { candidate, sdpMid, sdpMLineIndex } = this.#init;
+    return { candidate, sdpMid, sdpMLineIndex, usernameFragment: this.usernameFragment };
   }
 }
 

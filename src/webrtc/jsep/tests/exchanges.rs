@@ -82,10 +82,7 @@ fn an_empty_offer_is_an_offer() {
     a.set(Side::Local, SdpType::Offer, &offer).expect("set");
     b.set(Side::Remote, SdpType::Offer, &offer).expect("set");
     let answer = b.answer();
-    assert_eq!(
-        a.set(Side::Remote, SdpType::Answer, &answer).expect("set").has_data,
-        false
-    );
+    assert!(!a.set(Side::Remote, SdpType::Answer, &answer).expect("set").has_data);
 }
 
 #[test]
@@ -269,10 +266,7 @@ fn a_refused_data_section_is_used_anew() {
     )
     .expect("set");
     let answer = b.answer().replace("other", "webrtc-datachannel");
-    assert_eq!(
-        a.set(Side::Remote, SdpType::Answer, &answer).expect("set").has_data,
-        false
-    );
+    assert!(!a.set(Side::Remote, SdpType::Answer, &answer).expect("set").has_data);
     let again = parse(&a.offer(Ice::Keep)).expect("valid");
     assert_eq!((again.sections.len(), again.sections[0].port), (1, 9));
     assert_eq!(
