@@ -42,10 +42,21 @@ interface Sliceable extends Buffer<ArrayBuffer> {
   utf8Slice(start: number, end: number): string;
 }
 
+/** ASCII text up to this length is cut from a longer piece when more of it stands side by side. */
+const SMALL_TEXT = 128;
+/** The length of such a piece: what a script that keeps one small text can keep at most with it. */
+const TEXT_PIECE = 1024;
+
 /** The bytes that came with an event. Valid during the dispatch only; each method makes a copy for the script. */
 export class Payload {
   length = 0;
   readonly #pool = Buffer.allocUnsafeSlow(BYTES_A_BATCH) as Sliceable;
+  readonly #view = new Uint8Array(this.#pool.buffer);
+  /** A part of the pool as text, and where it begins and ends there. */
+  #piece = '';
+  #pieceStart = 0;
+  #pieceEnd = 0;
+  #lastTextEnd = -1;
   #native: NativeHub | undefined;
   #start = 0;
   #flags = 0;
@@ -63,6 +74,11 @@ export class Payload {
     this.length = length;
     this.#flags = flags;
     this.#taken = (flags & BESIDE) === 0;
+    if (start === 0) {
+      // The pool has been filled anew.
+      this.#pieceEnd = 0;
+      this.#lastTextEnd = -1;
+    }
   }
 
   /** Drops what nobody asked for. */
@@ -77,14 +93,27 @@ export class Payload {
     const ascii = (this.#flags & ASCII) !== 0;
     if ((this.#flags & BESIDE) !== 0) return this.#beside().toString(ascii ? 'latin1' : 'utf8');
     const end = this.#start + this.length;
-    return ascii ? this.#pool.latin1Slice(this.#start, end) : this.#pool.utf8Slice(this.#start, end);
+    return ascii ? this.#ascii(this.#start, end) : this.#pool.utf8Slice(this.#start, end);
+  }
+
+  /** A part of a string costs a quarter of a string that is made from bytes. */
+  #ascii(start: number, end: number): string {
+    const follows = start === this.#lastTextEnd;
+    this.#lastTextEnd = end;
+    if (end > this.#pieceEnd) {
+      if (!follows || end - start > SMALL_TEXT) return this.#pool.latin1Slice(start, end);
+      this.#pieceStart = start;
+      this.#pieceEnd = start + TEXT_PIECE;
+      this.#piece = this.#pool.latin1Slice(start, Math.min(this.#pieceEnd, BYTES_A_BATCH));
+    }
+    return this.#piece.substring(start - this.#pieceStart, end - this.#pieceStart);
   }
 
   /** A `Buffer` of its own; small ones share Node's pool, as Node's own do. */
   buffer(): Buffer {
     if ((this.#flags & BESIDE) !== 0) return this.#beside();
     const buffer = Buffer.allocUnsafe(this.length);
-    this.#pool.copy(buffer, 0, this.#start, this.#start + this.length);
+    buffer.set(this.#view.subarray(this.#start, this.#start + this.length));
     return buffer;
   }
 
@@ -94,9 +123,7 @@ export class Payload {
       const { buffer } = this.#beside();
       return new Uint8Array(buffer);
     }
-    const bytes = new Uint8Array(this.length);
-    this.#pool.copy(bytes, 0, this.#start, this.#start + this.length);
-    return bytes;
+    return this.#view.slice(this.#start, this.#start + this.length);
   }
 
   arrayBuffer(): ArrayBuffer {
@@ -182,6 +209,8 @@ export class Registration {
 class Hub {
   #native: NativeHub | undefined;
   readonly #registrations = new Map<number, Registration>();
+  /** The one that the last event was for: events come in runs. */
+  #recent: Registration | undefined;
   readonly #collected = new FinalizationRegistry<Registration>((registration) => registration.close());
   readonly #payload = new Payload();
   readonly #words = new Uint32Array(RECORDS_A_BATCH * RECORD_WORDS);
@@ -212,6 +241,7 @@ class Hub {
 
   forget(id: number): void {
     this.#registrations.delete(id);
+    if (this.#recent?.id === id) this.#recent = undefined;
   }
 
   /** Counts the open objects that keep the process alive. */
@@ -289,7 +319,8 @@ class Hub {
     this.#at += 1;
     if ((flags & BESIDE) === 0) this.#offset += length;
     try {
-      this.#registrations.get(id)?.deliver(flags & KIND, words[at + 2] as number, words[at + 3] as number, payload);
+      if (this.#recent?.id !== id) this.#recent = this.#registrations.get(id);
+      this.#recent?.deliver(flags & KIND, words[at + 2] as number, words[at + 3] as number, payload);
     } finally {
       payload.end();
     }
