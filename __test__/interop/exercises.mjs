@@ -87,13 +87,15 @@ export async function exerciseWebTransport(transport) {
 /** The server's side of exerciseWebTransport(). Resolves to the answer to our greeting and the close information. */
 export async function serveWebTransport(session) {
   await session.ready;
+  // The session's end ends or errors all of its streams, whatever they wait for; session.closed says why.
   const forEach = async (readable, handle) => {
-    for (const reader = readable.getReader(); ; ) {
-      // The session's end ends or errors these streams; session.closed says which.
-      const { done, value } = await reader.read().catch(() => ({ done: true }));
-      if (done) return;
-      await handle(value);
-    }
+    try {
+      for (const reader = readable.getReader(); ; ) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        await handle(value);
+      }
+    } catch {}
   };
   forEach(session.incomingBidirectionalStreams, ({ readable, writable }) => readable.pipeTo(writable));
   forEach(session.incomingUnidirectionalStreams, async (readable) => {

@@ -195,6 +195,8 @@ export class WebTransportServer extends EventTarget {
   readonly #waiting = new Map<number, WebTransportRequest>();
   /** Whether someone reads `incomingRequests`. */
   #read = false;
+  /** Whether `incomingRequests` was cancelled: by leaving a loop over it. */
+  #cancelled = false;
 
   constructor(...given: unknown[]) {
     super();
@@ -209,6 +211,9 @@ export class WebTransportServer extends EventTarget {
         },
         pull: () => {
           this.#read = true;
+        },
+        cancel: () => {
+          this.#cancelled = true;
         },
       },
       { highWaterMark: 0 },
@@ -255,7 +260,7 @@ export class WebTransportServer extends EventTarget {
   #stop(): void {
     if (this.#state === 'starting' || this.#state === 'listening') {
       this.#state = 'closing';
-      this.#controller.close();
+      if (!this.#cancelled) this.#controller.close();
       for (const request of this.#waiting.values()) abandon(request);
       this.#waiting.clear();
     }
@@ -264,7 +269,7 @@ export class WebTransportServer extends EventTarget {
   #request(key: number, text: string): void {
     const request = new WebTransportRequest(new Arrival(this.#answering, key, text));
     this.#waiting.set(key, request);
-    if (this.#read || this.#requests.locked) {
+    if (!this.#cancelled && (this.#read || this.#requests.locked)) {
       this.#controller.enqueue(request);
       return;
     }
