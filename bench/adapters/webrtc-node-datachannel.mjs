@@ -7,15 +7,26 @@ export function createPeer(events) {
   connection.onLocalDescription((sdp, type) => events.signal({ description: { type, sdp } }));
   connection.onLocalCandidate((candidate, mid) => events.signal({ candidate: { candidate, mid } }));
   connection.onDataChannel((channel) => adopt(channel, events));
+  // Its callbacks don't always come in order: candidates wait for the description.
+  let early = [];
+  let closed = false;
   return {
     async offer() {
       adopt(connection.createDataChannel('bench'), events);
     },
     async receive({ description, candidate }) {
-      if (candidate) connection.addRemoteCandidate(candidate.candidate, candidate.mid);
-      else connection.setRemoteDescription(description.sdp, description.type);
+      if (closed) return;
+      if (description) {
+        connection.setRemoteDescription(description.sdp, description.type);
+        for (const waiting of early) connection.addRemoteCandidate(waiting.candidate, waiting.mid);
+        early = undefined;
+      } else if (early) early.push(candidate);
+      else connection.addRemoteCandidate(candidate.candidate, candidate.mid);
     },
-    close: () => connection.close(),
+    close() {
+      closed = true;
+      connection.close();
+    },
   };
 }
 

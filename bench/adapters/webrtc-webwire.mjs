@@ -13,6 +13,7 @@ export function createPeer(events) {
     if (candidate) events.signal({ candidate: candidate.toJSON() });
   };
   connection.ondatachannel = ({ channel }) => adopt(channel, events);
+  let closed = false;
   return {
     async offer() {
       adopt(connection.createDataChannel('bench'), events);
@@ -20,6 +21,7 @@ export function createPeer(events) {
       events.signal({ description: connection.localDescription.toJSON() });
     },
     async receive({ description, candidate }) {
+      if (closed) return;
       if (candidate) {
         await connection.addIceCandidate(candidate);
         return;
@@ -30,7 +32,10 @@ export function createPeer(events) {
         events.signal({ description: connection.localDescription.toJSON() });
       }
     },
-    close: () => connection.close(),
+    close() {
+      closed = true;
+      connection.close();
+    },
   };
 }
 
