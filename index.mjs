@@ -1,4 +1,34 @@
 // The ESM wrapper: the same classes that `require` gives.
 import webwire from './index.js';
 
+export const {
+  CloseEvent,
+  generateCertificate,
+  RTCCertificate,
+  RTCDataChannel,
+  RTCDataChannelEvent,
+  RTCDtlsTransport,
+  RTCError,
+  RTCErrorEvent,
+  RTCIceCandidate,
+  RTCIceCandidatePair,
+  RTCIceTransport,
+  RTCPeerConnection,
+  RTCPeerConnectionIceEvent,
+  RTCSctpTransport,
+  RTCSessionDescription,
+  WebSocket,
+  WebSocketServer,
+  WebTransport,
+  WebTransportBidirectionalStream,
+  WebTransportConnectionEvent,
+  WebTransportDatagramDuplexStream,
+  WebTransportDatagramsWritable,
+  WebTransportError,
+  WebTransportReceiveStream,
+  WebTransportRequest,
+  WebTransportSendStream,
+  WebTransportServer,
+} = webwire;
+
 export default webwire;
