@@ -245,7 +245,7 @@ async fn establish(target: &Target, port: &Arc<Port>) -> Result<Established, Fai
             response,
         }),
         Err(failure) => {
-            session.end();
+            session.end(Duration::ZERO).await;
             task::shut_down(&quic).await;
             Err(failure)
         }

@@ -2,6 +2,7 @@
 //! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html#section-6>
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream};
@@ -10,7 +11,7 @@ use super::http3::capsule::{Capsule, CapsuleDecoder};
 use super::http3::error_code::ErrorCode;
 use super::http3::frame::{Carrier, Frame, FrameDecoder};
 use super::http3::{Scope, Violation};
-use super::limits::CLOSE_TIMEOUT;
+use super::limits::{CLOSE_TIMEOUT, LAST_ACKNOWLEDGEMENTS};
 use super::session::{Close, Closer, Session, WebTransportEvent, close_frame, varint};
 use super::streams::Direction;
 use crate::hub::Payload;
@@ -143,11 +144,11 @@ pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
     };
     match end {
         End::Local(close) => {
+            session.end(Duration::ZERO).await;
             if close.by == Closer::Server {
                 let reason = Payload::Text(&close.reason);
                 session.port.emit(WebTransportEvent::Closed, close.code, 0, reason);
             }
-            session.end();
             let frame = close_frame(&close);
             let tell = async {
                 // Errors mean that the peer has ended the session first.
@@ -159,18 +160,17 @@ pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
             let _late = tokio::time::timeout(CLOSE_TIMEOUT, tell).await;
         }
         End::Remote { code, reason } => {
-            session
-                .port
-                .emit(WebTransportEvent::Closed, code, 0, Payload::Text(&reason));
-            session.end();
+            // What its streams have to say comes first: the last bytes, or that everything has arrived.
+            session.end(LAST_ACKNOWLEDGEMENTS).await;
+            let reason = Payload::Text(&reason);
+            session.port.emit(WebTransportEvent::Closed, code, 0, reason);
             // An error means that the peer wants no answer.
             let _ended = stream.send.finish();
         }
         End::Broken(broken) => {
-            session
-                .port
-                .emit(WebTransportEvent::Failed, 0, 0, Payload::Text(&broken.describe()));
-            session.end();
+            session.end(Duration::ZERO).await;
+            let what = broken.describe();
+            session.port.emit(WebTransportEvent::Failed, 0, 0, Payload::Text(&what));
             if let Broken::Violation(violation) = &broken {
                 stream.punish(&session.connection, violation);
             } else {

@@ -31,6 +31,8 @@ pub(crate) const STREAM_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a closed session waits for its peer to take note.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long after the peer's end of a session its acknowledgements may come: it delays them by 25 ms at most.
+pub(crate) const LAST_ACKNOWLEDGEMENTS: Duration = Duration::from_millis(50);
 /// Sessions that a server takes on one connection.
 pub(crate) const SESSIONS_PER_CONNECTION: usize = 16;
 /// Streams that may wait for their session's request.

@@ -4,7 +4,10 @@
 //! flow control then stops the peer.
 
 use std::collections::VecDeque;
+use std::future::Future;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
 use napi::bindgen_prelude::BufferSlice;
@@ -50,7 +53,8 @@ impl WebTransportReceiveStream {
             session,
             port: port.clone(),
         };
-        port.spawn(terminal, task.run());
+        let tracker = task.session.tasks.clone();
+        port.spawn(terminal, tracker.track_future(task.run()));
         Ok(Self { queue })
     }
 
@@ -221,34 +225,61 @@ impl Task {
             let room = !self.queue.is_full();
             tokio::select! {
                 biased;
-                () = &mut gone => {
-                    let _done = self.stream.stop(varint(ErrorCode::WT_SESSION_GONE));
-                    return Err(Ended::SessionGone);
-                }
-                read = self.stream.read_chunks(&mut batch), if room => match read {
-                    Ok(Some(count)) => {
-                        let mut tell = false;
-                        for chunk in &mut batch[..count] {
-                            tell |= self.queue.arrived(std::mem::take(chunk));
-                        }
-                        if tell {
-                            self.port.emit(WebTransportEvent::Readable, 0, 0, Payload::None);
-                        }
-                    }
-                    Ok(None) => {
-                        self.queue.state().finished = true;
-                        return Ok(());
-                    }
-                    Err(ReadError::Reset(code)) => return Err(Ended::Reset(code)),
-                    Err(
-                        ReadError::ConnectionLost(_)
-                        | ReadError::ClosedStream
-                        | ReadError::IllegalOrderedRead
-                        | ReadError::ZeroRttRejected,
-                    ) => return Err(Ended::SessionGone),
+                () = &mut gone => break,
+                read = self.stream.read_chunks(&mut batch), if room => match self.take(read, &mut batch) {
+                    ControlFlow::Continue(()) => {}
+                    ControlFlow::Break(end) => return end,
                 },
                 () = self.queue.changed.notified() => {}
             }
+        }
+        // What came before the session's end belongs to the script, as far as there is room for it.
+        for _ in 0..AHEAD / BATCH {
+            if self.queue.is_full() {
+                break;
+            }
+            let read = {
+                let reading = std::pin::pin!(self.stream.read_chunks(&mut batch));
+                reading.poll(&mut Context::from_waker(Waker::noop()))
+            };
+            let Poll::Ready(read) = read else { break };
+            if let ControlFlow::Break(end) = self.take(read, &mut batch) {
+                return end;
+            }
+        }
+        // An error means that it has ended already.
+        let _done = self.stream.stop(varint(ErrorCode::WT_SESSION_GONE));
+        Err(Ended::SessionGone)
+    }
+
+    /// Takes what a read brought: chunks, or the end.
+    fn take(
+        &self,
+        read: std::result::Result<Option<usize>, ReadError>,
+        batch: &mut [Bytes],
+    ) -> ControlFlow<std::result::Result<(), Ended>> {
+        match read {
+            Ok(Some(count)) => {
+                let mut tell = false;
+                for chunk in &mut batch[..count] {
+                    tell |= self.queue.arrived(std::mem::take(chunk));
+                }
+                if tell {
+                    self.port.emit(WebTransportEvent::Readable, 0, 0, Payload::None);
+                }
+                ControlFlow::Continue(())
+            }
+            Ok(None) => {
+                self.queue.state().finished = true;
+                ControlFlow::Break(Ok(()))
+            }
+            Err(ReadError::Reset(code)) => ControlFlow::Break(Err(Ended::Reset(code))),
+            Err(
+                ReadError::ConnectionLost(_)
+                | ReadError::ClosedStream
+                | ReadError::IllegalOrderedRead
+                | ReadError::ZeroRttRejected,
+            ) => ControlFlow::Break(Err(Ended::SessionGone)),
         }
     }
 }

@@ -51,7 +51,8 @@ impl WebTransportSendStream {
             session,
             port: port.clone(),
         };
-        port.spawn(terminal, task.run());
+        let tracker = task.session.tasks.clone();
+        port.spawn(terminal, tracker.track_future(task.run()));
         Ok(Self { queue })
     }
 
@@ -207,6 +208,15 @@ enum Ended {
     SessionGone,
 }
 
+/// What QUIC says at the end of a stream.
+fn ended(outcome: std::result::Result<Option<VarInt>, StoppedError>) -> std::result::Result<(), Ended> {
+    match outcome {
+        Ok(None) => Ok(()),
+        Ok(Some(code)) => Err(Ended::Stopped(code)),
+        Err(StoppedError::ConnectionLost(_) | StoppedError::ZeroRttRejected) => Err(Ended::SessionGone),
+    }
+}
+
 impl Task {
     async fn run(mut self) {
         match self.write_all().await {
@@ -253,7 +263,14 @@ impl Task {
             };
             tokio::select! {
                 biased;
+                // Before the session's end: a stream that the peer has whole has not been lost with it.
+                outcome = &mut stopped, if !writing => return ended(outcome),
                 () = &mut gone => {
+                    let patience = session.patience.get().copied().unwrap_or_default();
+                    if finished && let Ok(outcome) = tokio::time::timeout(patience, &mut stopped).await {
+                        return ended(outcome);
+                    }
+                    // An error means that it has ended already.
                     let _done = self.stream.reset(varint(ErrorCode::WT_SESSION_GONE));
                     return Err(Ended::SessionGone);
                 }
@@ -268,11 +285,6 @@ impl Task {
                     Err(WriteError::ConnectionLost(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected) => {
                         return Err(Ended::SessionGone);
                     }
-                },
-                outcome = &mut stopped, if !writing => return match outcome {
-                    Ok(None) => Ok(()),
-                    Ok(Some(code)) => Err(Ended::Stopped(code)),
-                    Err(StoppedError::ConnectionLost(_) | StoppedError::ZeroRttRejected) => Err(Ended::SessionGone),
                 },
                 () = self.queue.changed.notified() => {}
             }

@@ -12,6 +12,7 @@ use napi_derive::napi;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::certificate_hash::Hash;
 use super::client;
@@ -176,6 +177,10 @@ pub(crate) struct Session {
     pub(crate) datagrams: Datagrams,
     /// Cancelled when the session has ended: all its streams end too.
     pub(crate) ended: CancellationToken,
+    /// How long streams that are finished wait, after the session's end, to hear that the peer has everything.
+    pub(crate) patience: OnceLock<Duration>,
+    /// The tasks of its streams.
+    pub(crate) tasks: TaskTracker,
     pub(crate) close: watch::Sender<Option<Close>>,
 }
 
@@ -189,6 +194,8 @@ impl Session {
             streams: Streams::default(),
             datagrams: Datagrams::default(),
             ended: CancellationToken::new(),
+            patience: OnceLock::new(),
+            tasks: TaskTracker::new(),
             close: watch::Sender::new(None),
         })
     }
@@ -225,12 +232,15 @@ impl Session {
         });
     }
 
-    /// Ends all streams. Called once by the session's task.
-    pub(crate) fn end(&self) {
+    /// Ends all streams and waits until they have said their last word. Called once by the session's task.
+    pub(crate) async fn end(&self, patience: Duration) {
+        self.patience.set(patience).expect("a session ends once");
         self.ended.cancel();
         for stream in self.streams.drain() {
             discard(stream, ErrorCode::WT_SESSION_GONE);
         }
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// A stream of ours as it comes from quinn.

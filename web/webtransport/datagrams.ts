@@ -64,6 +64,8 @@ export class Datagrams {
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   /** A read waits. */
   #wanted = false;
+  /** The script wants no more. */
+  #cancelled = false;
   /** Writes that wait for room, or for the session. */
   readonly #waiting: { bytes: Uint8Array | undefined; settle: Settle }[] = [];
   /** Weak, so that a writable that nobody has is not kept. */
@@ -81,6 +83,10 @@ export class Datagrams {
         pull: () => {
           this.#wanted = true;
           this.readable();
+        },
+        cancel: () => {
+          this.#cancelled = true;
+          this.#wanted = false;
         },
       },
       { highWaterMark: 0 },
@@ -161,7 +167,7 @@ export class Datagrams {
   }
 
   close(): void {
-    this.#controller.close();
+    if (!this.#cancelled) this.#controller.close();
     for (const { settle } of this.#waiting.splice(0)) settle.resolve();
     for (const sink of this.#writables) sink.deref()?.controller.error(this.#session.endError());
   }

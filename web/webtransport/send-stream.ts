@@ -114,7 +114,9 @@ class Sink {
         );
         break;
       case Kind.SendEnded:
-        this.fail(a ? sessionError('an internal error ended the stream') : this.#session.endError());
+        // Without a defect the session's own end follows, and brings its reason.
+        if (a) this.fail(sessionError('an internal error ended the stream'));
+        else if (this.#session.isOver) this.fail(this.#session.endError());
         break;
     }
   }

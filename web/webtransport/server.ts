@@ -51,6 +51,9 @@ function serverAddress(address: string, port: number): ServerAddress {
   return { address, family: address.includes(':') ? 'IPv6' : 'IPv4', port };
 }
 
+/** For requests that nobody will read. */
+const UNAVAILABLE = 503;
+
 /** What a request does with its answer; friend of WebTransportServer. */
 interface Answering {
   accept(key: number, protocol: string | undefined, headers: string[]): WebTransport;
@@ -194,9 +197,7 @@ export class WebTransportServer extends EventTarget {
   /** Requests that have no answer, so that their signals can abort. */
   readonly #waiting = new Map<number, WebTransportRequest>();
   /** Whether someone reads `incomingRequests`. */
-  #read = false;
-  /** Whether `incomingRequests` was cancelled: by leaving a loop over it. */
-  #cancelled = false;
+  #reading: 'not yet' | 'yes' | 'no longer' = 'not yet';
 
   constructor(...given: unknown[]) {
     super();
@@ -210,10 +211,10 @@ export class WebTransportServer extends EventTarget {
           this.#controller = controller;
         },
         pull: () => {
-          this.#read = true;
+          this.#reading = 'yes';
         },
         cancel: () => {
-          this.#cancelled = true;
+          this.#reading = 'no longer';
         },
       },
       { highWaterMark: 0 },
@@ -260,7 +261,7 @@ export class WebTransportServer extends EventTarget {
   #stop(): void {
     if (this.#state === 'starting' || this.#state === 'listening') {
       this.#state = 'closing';
-      if (!this.#cancelled) this.#controller.close();
+      if (this.#reading !== 'no longer') this.#controller.close();
       for (const request of this.#waiting.values()) abandon(request);
       this.#waiting.clear();
     }
@@ -269,7 +270,11 @@ export class WebTransportServer extends EventTarget {
   #request(key: number, text: string): void {
     const request = new WebTransportRequest(new Arrival(this.#answering, key, text));
     this.#waiting.set(key, request);
-    if (!this.#cancelled && (this.#read || this.#requests.locked)) {
+    if (this.#reading === 'no longer') {
+      request.reject(UNAVAILABLE);
+      return;
+    }
+    if (this.#reading === 'yes' || this.#requests.locked) {
       this.#controller.enqueue(request);
       return;
     }

@@ -28,6 +28,8 @@ class Incoming<Stream> {
   controller!: ReadableStreamDefaultController<Stream>;
   /** A read waits. */
   wanted = false;
+  /** The script wants no more. */
+  cancelled = false;
 
   constructor(pull: (incoming: Incoming<Stream>) => void) {
     this.readable = new ReadableStream<Stream>(
@@ -39,9 +41,17 @@ class Incoming<Stream> {
           this.wanted = true;
           pull(this);
         },
+        cancel: () => {
+          this.cancelled = true;
+          this.wanted = false;
+        },
       },
       { highWaterMark: 0 },
     );
+  }
+
+  close(): void {
+    if (!this.cancelled) this.controller.close();
   }
 }
 
@@ -265,17 +275,18 @@ export class Session {
     this.#streams.clear();
     for (const [registration, kind] of streams) registration.deliver(kind, 0, 0, NOTHING);
     this.#operations.rejectAll(ended());
-    const incoming = [this.#bidirectional.controller, this.#unidirectional.controller];
     if (closeInfo !== undefined) {
       // 14.
       this.#closed.resolve(closeInfo);
-      for (const controller of incoming) controller.close();
+      this.#bidirectional.close();
+      this.#unidirectional.close();
       this.datagrams.close();
     } else {
       // 15.
       this.#closed.reject(error);
       this.#ready.reject(error);
-      for (const controller of incoming) controller.error(error);
+      this.#bidirectional.controller.error(error);
+      this.#unidirectional.controller.error(error);
       this.datagrams.error(error);
     }
   }
