@@ -19,6 +19,7 @@ mod demultiplexer;
 mod dtls;
 mod event;
 mod fingerprint;
+mod guard;
 mod ice;
 mod identity;
 mod incoming;
@@ -275,6 +276,9 @@ impl Stack {
             }
             return;
         };
+        if !sctp.admits(&packet) {
+            return;
+        }
         let packet = match sctp.association() {
             Some(association) => self.channels.inspect(packet, association),
             None => packet,

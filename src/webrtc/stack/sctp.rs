@@ -11,6 +11,7 @@ use rtc::sctp::{
 use rtc::shared::TransportProtocol;
 
 use super::dtls::{DtlsRole, PEER};
+use super::guard::Guard;
 use super::packet::{self, Chunk};
 
 /// Fits IPv6's smallest MTU with DTLS and TURN around it.
@@ -47,6 +48,7 @@ const DEFAULT_PORT: u16 = 5000;
 pub(super) struct Sctp {
     endpoint: Endpoint,
     parameters: SctpParameters,
+    guard: Guard,
     /// The crate begins a new association for each repeated INIT: all are kept until one connects.
     begun: Vec<(AssociationHandle, Association)>,
     connected: bool,
@@ -86,6 +88,7 @@ impl Sctp {
         Self {
             endpoint,
             parameters,
+            guard: Guard::default(),
             begun,
             connected: false,
             attempts: 0,
@@ -110,6 +113,11 @@ impl Sctp {
                 .begun
                 .first()
                 .is_some_and(|(_, association)| association.is_closed())
+    }
+
+    /// Whether [`Self::handle_input`] may have the packet.
+    pub(super) fn admits(&mut self, packet: &[u8]) -> bool {
+        self.guard.admits(packet)
     }
 
     pub(super) fn handle_input(&mut self, now: Instant, packet: Bytes) {
@@ -235,6 +243,7 @@ impl Sctp {
                     continue;
                 };
                 for packet in packets {
+                    self.guard.sent(&packet);
                     if ports == (DEFAULT_PORT, DEFAULT_PORT) {
                         write(packet);
                     } else {

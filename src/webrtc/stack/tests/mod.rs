@@ -4,6 +4,7 @@ mod closing;
 mod delivery;
 mod faults;
 mod opening;
+mod packets;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
