@@ -40,10 +40,13 @@ export class BundleTransport {
   readonly native: NativePeerTransport;
   readonly #owner: TransportOwner;
   readonly #registration: Registration;
-  /** What was gathered for, by generation. */
-  readonly #generations: NativeGather[] = [];
+  /** What was gathered for, by generation. Silent is one that a rollback brought back: its candidates are known. */
+  readonly #generations: (NativeGather & { readonly isSilent: boolean })[] = [];
   #remoteFragment: string | undefined;
   #hasStarted = false;
+  /** A state that waits for the pair that comes with it. */
+  #stateBehindPair: (typeof ICE_STATES)[number] | undefined;
+  #isClosed = false;
 
   constructor(owner: TransportOwner, certificate: RTCCertificate, policy: 'all' | 'relay') {
     this.#owner = owner;
@@ -86,11 +89,10 @@ export class BundleTransport {
   /** Gathers candidates for a local description, unless that was done for its credentials. */
   gather(local: NativeGather): void {
     const { usernameFragment, password } = local.ice;
-    const known = this.#generations.findIndex((other) => other.ice.usernameFragment === usernameFragment);
-    if (known === -1) this.#generations.push(local);
-    else this.#generations[known] = local;
-    const isCurrent = this.ice.getLocalParameters()?.usernameFragment === usernameFragment;
-    if (!isCurrent) iceSteps.setLocal(this.ice, local.ice);
+    if (this.#generations.at(-1)?.ice.usernameFragment === usernameFragment) return;
+    const isSilent = this.#generations.some((other) => other.ice.usernameFragment === usernameFragment);
+    this.#generations.push({ ...local, isSilent });
+    iceSteps.setLocal(this.ice, local.ice);
     this.native.gather(usernameFragment, password);
   }
 
@@ -144,8 +146,6 @@ export class BundleTransport {
     this.native.close();
   }
 
-  #isClosed = false;
-
   /** Bound to no transport, so that the hub's hold on it is the registration's alone. */
   static #deliver(transport: BundleTransport, kind: number, a: number, b: number, payload: Payload): void {
     const { Closed } = binding.PeerTransportEvent;
@@ -163,16 +163,11 @@ export class BundleTransport {
         this.#localCandidate(payload.text(), b);
         break;
       case kinds.IceState:
-        if (!iceSteps.setState(this.ice, ICE_STATES[a] ?? 'failed')) return;
-        iceSteps.fire(this.ice, 'statechange');
-        this.#owner.iceStateChanged();
+        this.#iceState(ICE_STATES[a] ?? 'failed');
         break;
-      case kinds.SelectedPair: {
-        const [local = '', remote = ''] = payload.text().split('\n');
-        iceSteps.select(this.ice, local, remote);
-        iceSteps.fire(this.ice, 'selectedcandidatepairchange');
+      case kinds.SelectedPair:
+        this.#selectedPair(payload.text());
         break;
-      }
       case kinds.DtlsState:
         this.#dtlsState(DTLS_STATES[a] ?? 'failed', b, payload);
         break;
@@ -192,6 +187,7 @@ export class BundleTransport {
   /** https://w3c.github.io/webrtc-pc/#rtcicetransport: gathering begins and ends. */
   #gatheringState(state: 'new' | 'gathering' | 'complete', generation: number): void {
     const enter = (): void => {
+      if (this.#generations[generation]?.isSilent !== false) return;
       if (!iceSteps.setGatheringState(this.ice, state)) return;
       iceSteps.fire(this.ice, 'gatheringstatechange');
       this.#owner.gatheringStateChanged();
@@ -203,7 +199,7 @@ export class BundleTransport {
     // The end of candidates is a candidate in a task of its own; the states follow in the next.
     this.#localCandidate('', generation);
     queueTask(() => {
-      const isLatest = generation === this.#generations.length - 1;
+      const isLatest = !this.#generations.some((other, number) => number > generation && !other.isSilent);
       if (!this.#isClosed && isLatest) enter();
     });
   }
@@ -219,7 +215,28 @@ export class BundleTransport {
       usernameFragment,
     });
     if (text !== '') iceSteps.addLocalCandidate(this.ice, candidate);
-    this.#owner.localCandidate(candidate, usernameFragment);
+    if (!local.isSilent) this.#owner.localCandidate(candidate, usernameFragment);
+  }
+
+  /** A connected transport has its pair: one task changes both. https://w3c.github.io/webrtc-pc/#rtcicetransport */
+  #iceState(state: (typeof ICE_STATES)[number]): void {
+    const waits = state === 'connected' && this.ice.getSelectedCandidatePair() === null;
+    this.#stateBehindPair = waits ? state : undefined;
+    if (waits || !iceSteps.setState(this.ice, state)) return;
+    iceSteps.fire(this.ice, 'statechange');
+    this.#owner.iceStateChanged();
+  }
+
+  #selectedPair(pair: string): void {
+    const [local = '', remote = ''] = pair.split('\n');
+    iceSteps.select(this.ice, local, remote);
+    const state = this.#stateBehindPair;
+    this.#stateBehindPair = undefined;
+    const hasChanged = state !== undefined && iceSteps.setState(this.ice, state);
+    iceSteps.fire(this.ice, 'selectedcandidatepairchange');
+    if (!hasChanged) return;
+    iceSteps.fire(this.ice, 'statechange');
+    this.#owner.iceStateChanged();
   }
 
   #dtlsState(state: (typeof DTLS_STATES)[number], failure: number, payload: Payload): void {

@@ -87,7 +87,8 @@ export class Negotiation {
       const type = givenType ?? (offers ? 'offer' : 'answer');
       const given = sdp ?? '';
       const isOffer = type === 'offer';
-      // 4.2. and 4.3.
+      // 4.2. and 4.3. A state that has no place for the type is refused first.
+      this.#refuseState('local', type);
       const last = isOffer ? this.#lastCreatedOffer : this.#lastCreatedAnswer;
       if (type !== 'rollback' && given !== '' && given !== last) {
         throw new DOMException(
@@ -97,8 +98,7 @@ export class Negotiation {
       }
       let text = given;
       if (type !== 'rollback' && given === '') {
-        // 4.4. and 4.5. A state that has no place for the type is refused before anything is made.
-        this.#refuseState('local', type);
+        // 4.4. and 4.5.
         const isAccurate = isOffer ? this.#offerIsAccurate : this.#answerIsAccurate;
         if (isAccurate) text = last;
         else text = (await (isOffer ? this.#createOffer(false) : this.#createAnswer())).sdp;

@@ -44,7 +44,7 @@ pub(crate) fn check_offer(offer: &Description, in_force: Option<InForce<'_>>) ->
             return invalid("An m-section of the offer changed its type, its mid or its place");
         }
     }
-    check_association(offer, in_force)
+    Ok(())
 }
 
 /// Checks an answer, provisional or final, to `offer`.
@@ -92,7 +92,8 @@ pub(crate) fn check_answer(
     match in_force {
         Some(in_force) => {
             check_restart(answer, offer, in_force)?;
-            check_association(answer, in_force)
+            check_association(answer, in_force.same_side)?;
+            check_association(offer, in_force.other_side)
         }
         None => Ok(()),
     }
@@ -180,21 +181,18 @@ fn check_restart(answer: &Description, offer: &Description, in_force: InForce<'_
 
 /// A certificate cannot change under an established DTLS connection.
 ///
-/// Differs from the spec: RFC 8842 lets a description start a new DTLS association; that is refused.
-fn check_association(description: &Description, in_force: InForce<'_>) -> Result<(), Refusal> {
-    let (Some(index), Some(before)) = (description.data_section(), in_force.same_side.data_section()) else {
+/// Differs from the spec: RFC 8842 lets an exchange start a new DTLS association; that is refused.
+fn check_association(description: &Description, in_force: &Description) -> Result<(), Refusal> {
+    let (Some(index), Some(before)) = (description.data_section(), in_force.data_section()) else {
         return Ok(());
     };
-    if index != before || in_force.other_side.sections.get(index).is_none_or(Section::is_rejected) {
-        return Ok(());
-    }
-    let fingerprints = |description: &Description| {
+    let fingerprints = |description: &Description, index: usize| {
         description.sections[description.transports()[index]]
             .fingerprints
             .clone()
     };
-    let (now, then) = (fingerprints(description), fingerprints(in_force.same_side));
-    if now.iter().any(|fingerprint| then.contains(fingerprint)) {
+    let (now, then) = (fingerprints(description, index), fingerprints(in_force, before));
+    if index != before || now.iter().any(|fingerprint| then.contains(fingerprint)) {
         return Ok(());
     }
     Err(Refusal::Operation(
