@@ -4,29 +4,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import webwire from '../../index.js';
+import { named as name, negotiate, peers } from '../helpers/peers.mjs';
 
-const { RTCError, RTCPeerConnection, RTCSessionDescription } = webwire;
-
-/** Connections that are closed when the test ends. */
-function peers(t, count = 2) {
-  const made = Array.from({ length: count }, () => new RTCPeerConnection());
-  t.after(() => {
-    for (const peer of made) peer.close();
-  });
-  return made;
-}
-
-async function negotiate(offerer, answerer) {
-  await offerer.setLocalDescription();
-  await answerer.setRemoteDescription(offerer.localDescription);
-  await answerer.setLocalDescription();
-  await offerer.setRemoteDescription(answerer.localDescription);
-}
-
-const name = (expected) => (error) => {
-  assert.equal(error.name, expected, error.stack);
-  return true;
-};
+const { RTCError, RTCSessionDescription } = webwire;
 
 test('an offer and an answer are plain dictionaries that scripts may change', async (t) => {
   const [a, b] = peers(t);
