@@ -33,6 +33,8 @@ async function writeAll(writable, written) {
 }
 
 async function behave(session, mode) {
+  // Ends with the session.
+  if (mode === 'echo') session.datagrams.readable.pipeTo(session.datagrams.createWritable()).catch(() => {});
   const reader = session.incomingBidirectionalStreams.getReader();
   for (;;) {
     // The session's end ends or errors the stream of streams.
@@ -74,7 +76,6 @@ export const webtransport = {
     const session = new WebTransport(`${url}/${mode}`, {
       serverCertificateHashes: [{ algorithm: 'sha-256', value: hash }],
     });
-    session.closed.catch(() => {});
     return {
       object: session,
       opened: session.ready,
@@ -105,6 +106,12 @@ export const webtransport = {
         // The peer hears of a stream with its first byte.
         await writer.write(new Uint8Array(1));
         await new Promise((resolve) => readAll(readable, resolve));
+      },
+      /** Makes the network tell the session something: a datagram comes back. */
+      async provoke() {
+        const read = session.datagrams.readable.getReader().read();
+        await session.datagrams.createWritable().getWriter().write(new Uint8Array(1));
+        await read;
       },
       close: () => session.close(),
       forget() {},

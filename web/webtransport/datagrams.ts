@@ -105,6 +105,11 @@ export class Datagrams {
     return this.#session.isOpen ? this.#session.native.maxDatagramSize() : INITIAL_SIZE;
   }
 
+  /** Whether a script waits for a datagram, or to send one. */
+  get isAwaited(): boolean {
+    return this.#wanted || this.#waiting.length > 0;
+  }
+
   /** Tells the native half the limits that a script has set. */
   configure(): void {
     if (!this.#session.isOpen) return;
@@ -125,9 +130,9 @@ export class Datagrams {
   }
 
   #wait(bytes: Uint8Array | undefined): Promise<void> {
-    this.#session.hold();
     return new Promise((resolve, reject) => {
       this.#waiting.push({ bytes, settle: { resolve, reject } });
+      this.#session.keep();
     });
   }
 
@@ -142,6 +147,7 @@ export class Datagrams {
         return;
       }
       this.#waiting.shift();
+      this.#session.keep();
       first.settle.resolve();
     }
   }
@@ -151,10 +157,11 @@ export class Datagrams {
     if (!this.#wanted || !this.#session.isOpen) return;
     const length = this.#session.native.nextDatagram();
     if (length < 0) {
-      this.#session.hold();
+      this.#session.keep();
       return;
     }
     this.#wanted = false;
+    this.#session.keep();
     const datagram = new Uint8Array(length);
     this.#session.native.takeDatagram(datagram);
     this.#controller.enqueue(datagram);

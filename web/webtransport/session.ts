@@ -67,6 +67,11 @@ export class Session {
   readonly #streams = new Map<Registration, number>();
   #sweepAt = 64;
   #error: WebTransportError | undefined;
+  #isKept = true;
+  /** `closed` or `draining` was handed out. */
+  #isWatched = false;
+  /** Streams that wait for the peer's limit. */
+  #opening = 0;
   readonly #bidirectional: Incoming<WebTransportBidirectionalStream>;
   readonly #unidirectional: Incoming<WebTransportReceiveStream>;
   readonly datagrams: Datagrams;
@@ -128,13 +133,14 @@ export class Session {
   }
 
   get closed(): Promise<CloseInfo> {
-    // Someone may wait for it with nothing else in hand.
-    this.#registration.hold();
+    this.#isWatched = true;
+    this.keep();
     return this.#closed.promise;
   }
 
   get draining(): Promise<undefined> {
-    this.#registration.hold();
+    this.#isWatched = true;
+    this.keep();
     return this.#draining.promise;
   }
 
@@ -165,9 +171,22 @@ export class Session {
     this.#registration.unref();
   }
 
-  /** Keeps the session from being collected while an operation waits. */
-  hold(): void {
-    this.#registration.hold();
+  /**
+   * Keeps the session from being collected, which would close it, as long as a script may hear from it with nothing of it
+   * in hand: through a promise that it was given.
+   */
+  keep(): void {
+    const isAwaited =
+      this.#state === 'connecting' ||
+      this.#isWatched ||
+      this.#opening > 0 ||
+      this.#bidirectional.wanted ||
+      this.#unidirectional.wanted ||
+      this.datagrams.isAwaited;
+    if (isAwaited === this.#isKept) return;
+    this.#isKept = isAwaited;
+    if (isAwaited) this.#registration.hold();
+    else this.#registration.letGo();
   }
 
   /** https://www.w3.org/TR/webtransport/#dom-webtransport-close */
@@ -215,8 +234,12 @@ export class Session {
       const { id, promise } = this.#operations.start<number>();
       key = this.native.openStream(bidirectional, id);
       if (key === 0) {
-        this.#registration.hold();
-        key = await promise;
+        this.#opening += 1;
+        this.keep();
+        key = await promise.finally(() => {
+          this.#opening -= 1;
+          this.keep();
+        });
       } else this.#operations.resolve(id, key);
     } else {
       key = this.native.openStream(bidirectional, undefined);
@@ -230,14 +253,14 @@ export class Session {
     bidirectional: boolean,
     make: (session: Session, key: number) => Stream,
   ): void {
-    if (!incoming.wanted || !this.isOpen) return;
-    const key = this.native.acceptStream(bidirectional);
-    if (key === 0) {
-      this.#registration.hold();
-      return;
+    if (incoming.wanted && this.isOpen) {
+      const key = this.native.acceptStream(bidirectional);
+      if (key !== 0) {
+        incoming.wanted = false;
+        incoming.controller.enqueue(make(this, key));
+      }
     }
-    incoming.wanted = false;
-    incoming.controller.enqueue(make(this, key));
+    this.keep();
   }
 
   /** Enters a stream that is to end with the session. */
@@ -263,6 +286,7 @@ export class Session {
     this.#ready.resolve(undefined);
     this.#accept(this.#bidirectional, true, createBidirectionalStream);
     this.#accept(this.#unidirectional, false, createReceiveStream);
+    this.keep();
   }
 
   /** https://www.w3.org/TR/webtransport/#webtransport-cleanup */
