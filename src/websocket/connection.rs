@@ -1,7 +1,6 @@
 //! `WebSocketConnection`: the network half of one `WebSocket`, client's or server's.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use napi::bindgen_prelude::BufferSlice;
@@ -149,12 +148,6 @@ impl WebSocketConnection {
     #[napi(catch_unwind)]
     pub fn ping(&self, data: BufferSlice<'_>) {
         self.link.outgoing.control(Control::Ping, &data);
-    }
-
-    /// Asks for `Ping` and `Pong` events. Pings are answered in any case.
-    #[napi(catch_unwind)]
-    pub fn observe_pings(&self) {
-        self.link.observes_pings.store(true, Ordering::Relaxed);
     }
 
     /// Starts the closing handshake, behind all that was sent.

@@ -114,7 +114,12 @@ pub(crate) struct Response {
 pub(crate) fn parse_response(input: &[u8]) -> Result<Option<(Response, usize)>, ResponseFault> {
     let mut start = 0;
     loop {
-        let Some(end) = head_end(&input[start..]) else {
+        let rest = &input[start..];
+        // Another protocol is known by its first bytes; its other end may wait for ours.
+        if !rest.iter().zip(b"HTTP/1.").all(|(byte, expected)| byte == expected) {
+            return Err(ResponseFault::Malformed);
+        }
+        let Some(end) = head_end(rest) else {
             return if input.len() > MAX_HEAD {
                 Err(ResponseFault::Malformed)
             } else {
@@ -190,6 +195,13 @@ impl Refusal {
 
 /// Parses the request at the start of `input` and says where it ends (section 4.2.1). `None`: more is needed.
 pub(crate) fn parse_request(input: &[u8]) -> Result<Option<(ServerRequest, usize)>, Refusal> {
+    // Another protocol (TLS) is known by its first byte; its other end may wait for ours.
+    if input
+        .first()
+        .is_some_and(|byte| !byte.is_ascii_uppercase() && !b"\r\n".contains(byte))
+    {
+        return Err(Refusal::BadRequest);
+    }
     let Some(end) = head_end(input) else {
         return if input.len() > MAX_HEAD {
             Err(Refusal::HeadersTooLarge)

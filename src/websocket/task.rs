@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -35,8 +34,6 @@ thread_local! {
 pub(crate) struct Link {
     /// The send queue and the closing handshake.
     pub(crate) outgoing: Outgoing,
-    /// Whether a script listens for pings and pongs.
-    pub(crate) observes_pings: AtomicBool,
 }
 
 impl Link {
@@ -44,7 +41,6 @@ impl Link {
     pub(crate) fn new(role: Role) -> Arc<Self> {
         Arc::new(Self {
             outgoing: Outgoing::new(role),
-            observes_pings: AtomicBool::new(false),
         })
     }
 
@@ -201,6 +197,7 @@ impl Driver {
                 break;
             }
         }
+        self.follow_closing(cx);
         if self
             .deadline
             .as_mut()
@@ -254,7 +251,6 @@ impl Driver {
                 Payload::None,
             );
         }
-        self.follow_closing(cx);
     }
 
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> bool {
@@ -336,6 +332,8 @@ impl Driver {
                 read
             });
             match read {
+                // A Close frame waits to be written: before the end of the stream is read, after which nothing is.
+                Poll::Ready(Ok(_)) if self.stage != Stage::Open && self.link.outgoing.lock().waits() => break,
                 Poll::Ready(Ok(length)) if length > 0 => {}
                 Poll::Ready(Ok(_) | Err(_)) => return Read::Ended,
                 Poll::Pending => return Read::Pending,
@@ -391,12 +389,12 @@ impl Driver {
                 Incoming::Text(_) | Incoming::Binary(_) | Incoming::Assembled(..) => {}
                 Incoming::Ping(data) => {
                     self.link.outgoing.lock().answer_ping(data);
-                    if heard && self.link.observes_pings.load(Ordering::Relaxed) {
+                    if heard {
                         self.port.emit(WebSocketEvent::Ping, 0, 0, Payload::Slice(data));
                     }
                 }
                 Incoming::Pong(data) => {
-                    if heard && self.link.observes_pings.load(Ordering::Relaxed) {
+                    if heard {
                         self.port.emit(WebSocketEvent::Pong, 0, 0, Payload::Slice(data));
                     }
                 }

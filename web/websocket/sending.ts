@@ -13,7 +13,6 @@ export interface Connection {
   sendBinary(data: Uint8Array): boolean;
   sendText(data: Uint8Array): boolean;
   ping(data: Uint8Array): void;
-  observePings(): void;
   close(code: number | undefined, reason: string): void;
   abort(): void;
 }

@@ -43,9 +43,9 @@ const MAX_PING_BYTES = 125;
 const clampedShort = unsignedShort('clamp');
 
 /** Which listeners a socket has, as bits. */
-const HEARS: Readonly<Record<string, number>> = { open: 1, message: 2, error: 4, close: 8, ping: 16, pong: 16 };
+const HEARS: Readonly<Record<string, number>> = { open: 1, message: 2, error: 4, close: 8, ping: 16, pong: 32 };
 /** Listeners that keep a socket from being collected, by its state. https://websockets.spec.whatwg.org/#garbage-collection */
-const KEPT_BY = [1 | 2 | 4 | 8, 2 | 4 | 8 | 16, 4 | 8, 0] as const;
+const KEPT_BY = [1 | 2 | 4 | 8, 2 | 4 | 8 | 16 | 32, 4 | 8, 0] as const;
 
 type BinaryType = 'blob' | 'arraybuffer' | 'nodebuffer';
 
@@ -73,8 +73,7 @@ export class WebSocket extends EventTarget {
     const bit = HEARS[type];
     if (bit === undefined) return;
     if (count > 0) socket.#hears |= bit;
-    else if (type !== 'ping' && type !== 'pong') socket.#hears &= ~bit;
-    if (bit === HEARS.ping) socket.#connection?.observePings();
+    else socket.#hears &= ~bit;
     socket.#holdOrLetGo();
   });
 
@@ -276,9 +275,9 @@ export class WebSocket extends EventTarget {
     } else if (kind === Closed) {
       socket.#closed(a, b, payload.text());
     } else if (kind === Ping) {
-      dispatchEvent.call(socket, new PingEvent('ping', payload.bytes()));
+      if (socket.#readyState === OPEN) dispatchEvent.call(socket, new PingEvent('ping', payload.bytes()));
     } else if (kind === Pong) {
-      dispatchEvent.call(socket, new PingEvent('pong', payload.bytes()));
+      if (socket.#readyState === OPEN) dispatchEvent.call(socket, new PingEvent('pong', payload.bytes()));
     }
   }
 
@@ -289,7 +288,6 @@ export class WebSocket extends EventTarget {
     this.#readyState = OPEN;
     this.#established = true;
     this.#protocol = protocol;
-    if ((this.#hears & 16) !== 0) this.#connection?.observePings();
     this.#holdOrLetGo();
     this.#acceptance?.opened();
     dispatchEvent.call(this, new Event('open'));
@@ -332,7 +330,6 @@ const NO_CONNECTION: Connection = {
   sendBinary: () => false,
   sendText: () => false,
   ping() {},
-  observePings() {},
   close() {},
   abort() {},
 };

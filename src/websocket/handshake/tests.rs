@@ -168,7 +168,7 @@ fn limits_of_an_answer() {
         parse_response(&response(&[&long])),
         Err(ResponseFault::Malformed)
     ));
-    assert!(matches!(parse_response(&vec![b'x'; MAX_HEAD]), Ok(None)));
+    assert!(matches!(parse_response(b"HTTP/1.1 101 x"), Ok(None)));
     assert!(matches!(
         parse_response(&vec![b'x'; MAX_HEAD + 1]),
         Err(ResponseFault::Malformed)
@@ -304,7 +304,7 @@ fn requests_over_a_limit() {
         request(START, &[&LINES[..], &[&many]].concat()),
         Err(Refusal::BadRequest)
     );
-    assert_eq!(parse_request(&vec![b'x'; MAX_HEAD + 1]), Err(Refusal::HeadersTooLarge));
+    assert_eq!(parse_request(&vec![b'X'; MAX_HEAD + 1]), Err(Refusal::HeadersTooLarge));
     let extensions = format!("Sec-WebSocket-Extensions: {}", ";a=b,".repeat(12_000));
     assert!(request(START, &[&LINES[..], &[&extensions]].concat()).is_ok());
 }

@@ -1,0 +1,240 @@
+// Messages both ways: types, sizes, order. https://websockets.spec.whatwg.org/#feedback-from-the-protocol
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  BINARY,
+  CONTINUATION,
+  echo,
+  fragment,
+  frame,
+  frameServer,
+  frames,
+  heard,
+  listening,
+  next,
+  PING,
+  PONG,
+  TEXT,
+  WebSocket,
+} from '../helpers/websocket-ends.mjs';
+
+async function connected(t, connection = echo) {
+  const { url } = await listening(t, connection);
+  const socket = new WebSocket(url);
+  await next(socket, 'open');
+  return socket;
+}
+
+test('text and binary come back as they went', async (t) => {
+  const socket = await connected(t);
+  socket.binaryType = 'arraybuffer';
+  for (const text of [
+    '',
+    'a',
+    'κόσμε 🎉',
+    '\0',
+    'é'.repeat(65_536),
+    'x'.repeat(125),
+    'x'.repeat(126),
+    'x'.repeat(65_536),
+  ]) {
+    socket.send(text);
+    assert.equal((await next(socket, 'message')).data, text);
+  }
+  for (const length of [0, 1, 125, 126, 16_384, 16_385, 65_535, 65_536, 5_000_000]) {
+    const bytes = Buffer.alloc(length, 'abcdefg');
+    socket.send(bytes);
+    const { data } = await next(socket, 'message');
+    assert.ok(data instanceof ArrayBuffer);
+    assert.ok(bytes.equals(Buffer.from(data)));
+  }
+  socket.close();
+});
+
+test('lone surrogates become U+FFFD', async (t) => {
+  const socket = await connected(t);
+  socket.send('a\ud800b\udc00');
+  assert.equal((await next(socket, 'message')).data, 'a\ufffdb\ufffd');
+  socket.send(`${'x'.repeat(100_000)}\ud800`);
+  assert.equal((await next(socket, 'message')).data, `${'x'.repeat(100_000)}\ufffd`);
+  socket.close();
+});
+
+test('what send() takes, and that it takes it at the call', async (t) => {
+  const socket = await connected(t);
+  socket.binaryType = 'nodebuffer';
+  const received = [];
+  socket.onmessage = ({ data }) => received.push(typeof data === 'string' ? data : data.toString());
+  const buffer = new TextEncoder().encode('0123456789');
+  socket.send(buffer);
+  socket.send(buffer.buffer);
+  socket.send(buffer.subarray(2, 4));
+  socket.send(new DataView(buffer.buffer, 1, 3));
+  socket.send(new Uint16Array(buffer.buffer, 2, 2));
+  socket.send(new Blob(['blob']));
+  socket.send(buffer);
+  socket.send(buffer.buffer);
+  buffer.fill(0);
+  const large = Buffer.alloc(100_000, 'L');
+  socket.send(large);
+  large.fill(0);
+  socket.send(new Blob([]));
+  for (const value of [1, null, undefined, true, { toString: () => 'object' }, [1, 2]]) socket.send(value);
+  socket.send('end');
+  while (received.at(-1) !== 'end') await next(socket, 'message');
+  assert.deepEqual(received, [
+    ...['0123456789', '0123456789', '23', '123', '2345', 'blob', '0123456789', '0123456789'],
+    ...['L'.repeat(100_000), '', '1', 'null', 'undefined', 'true', 'object', '1,2', 'end'],
+  ]);
+  assert.throws(() => socket.send(), TypeError);
+  assert.throws(() => socket.send(Symbol('a')), TypeError);
+  assert.throws(() => socket.send(new Uint8Array(new SharedArrayBuffer(1))), TypeError);
+  assert.throws(() => socket.send(new ArrayBuffer(1, { maxByteLength: 2 })), TypeError);
+  const detached = new ArrayBuffer(4);
+  structuredClone(detached, { transfer: [detached] });
+  socket.send(detached);
+  assert.equal((await next(socket, 'message')).data.length, 0);
+  socket.close();
+});
+
+test('send() while connecting throws', async (t) => {
+  const { url } = await listening(t, echo);
+  const socket = new WebSocket(url);
+  assert.throws(() => socket.send('a'), { name: 'InvalidStateError' });
+  await next(socket, 'open');
+  socket.close();
+});
+
+test('binaryType', async (t) => {
+  const socket = await connected(t);
+  assert.equal(socket.binaryType, 'blob');
+  socket.binaryType = 'nonsense';
+  assert.equal(socket.binaryType, 'blob');
+  socket.send(Buffer.from('one'));
+  const blob = (await next(socket, 'message')).data;
+  assert.ok(blob instanceof Blob);
+  assert.equal(await blob.text(), 'one');
+  socket.binaryType = 'arraybuffer';
+  socket.send(Buffer.from('two'));
+  assert.equal((await next(socket, 'message')).data.byteLength, 3);
+  socket.binaryType = 'nodebuffer';
+  socket.send(Buffer.from('three'));
+  const { data } = await next(socket, 'message');
+  assert.ok(Buffer.isBuffer(data));
+  assert.equal(data.toString(), 'three');
+  socket.close();
+});
+
+test('the message event', async (t) => {
+  const socket = await connected(t);
+  socket.send('a');
+  const event = await next(socket, 'message');
+  assert.ok(event instanceof MessageEvent);
+  assert.equal(event.origin, new URL(socket.url).origin);
+  assert.deepEqual([event.type, event.lastEventId, event.source, event.ports.length], ['message', '', null, 0]);
+  assert.equal(event.target, socket);
+  socket.close();
+});
+
+test('a burst keeps its order, and each message is a task of its own', async (t) => {
+  const COUNT = 20_000;
+  const socket = await connected(t);
+  let expected = 0;
+  let microtasks = 0;
+  const done = new Promise((resolve) => {
+    socket.onmessage = ({ data }) => {
+      assert.equal(data, String(expected));
+      assert.equal(microtasks, expected);
+      expected += 1;
+      Promise.resolve().then(() => {
+        microtasks += 1;
+      });
+      if (expected === COUNT) resolve();
+    };
+  });
+  for (let i = 0; i < COUNT; i += 1) socket.send(String(i));
+  await done;
+  socket.close();
+});
+
+test('fragments with control frames between, and messages cut anywhere', async (t) => {
+  const stream = Buffer.concat([
+    fragment(TEXT, 'κό'),
+    frame(PING, 'p'),
+    fragment(CONTINUATION, 'σ'),
+    frame(0x80, 'με'),
+    frame(PONG),
+    fragment(BINARY, ''),
+    fragment(CONTINUATION, Buffer.alloc(300, 7)),
+    frame(0x80, Buffer.alloc(70_000, 8)),
+    frame(TEXT, 'end'),
+  ]);
+  const { url } = await frameServer(t, (socket) => {
+    socket.setNoDelay();
+    let at = 0;
+    const write = () => {
+      const chunk = stream.subarray(at, at + (at < 400 ? 1 : 977));
+      at += chunk.length;
+      if (chunk.length > 0) socket.write(chunk, write);
+    };
+    write();
+  });
+  const socket = new WebSocket(url);
+  socket.binaryType = 'nodebuffer';
+  const { events } = heard(socket);
+  while (events.at(-1)?.[1] !== 'end') await next(socket, 'message');
+  assert.deepEqual(events, [
+    ['open'],
+    ['message', 'κόσμε'],
+    ['message', Buffer.concat([Buffer.alloc(300, 7), Buffer.alloc(70_000, 8)])],
+    ['message', 'end'],
+  ]);
+});
+
+test('what a client writes is masked, with other masks each time', async (t) => {
+  const received = new Promise((resolve) => {
+    frameServer(t, (socket) => {
+      let bytes = Buffer.alloc(0);
+      socket.on('data', (chunk) => {
+        bytes = Buffer.concat([bytes, chunk]);
+        if (frames(bytes).length === 4) resolve({ bytes, socket });
+      });
+    }).then(({ url }) => {
+      const client = new WebSocket(url);
+      client.onopen = () => {
+        for (let i = 0; i < 3; i += 1) client.send('same');
+        client.send(Buffer.from('same'));
+      };
+    });
+  });
+  const { bytes } = await received;
+  const list = frames(bytes);
+  assert.ok(list.every(({ masked }) => masked));
+  assert.deepEqual(
+    list.map(({ first, payload }) => [first, payload.toString()]),
+    [TEXT, TEXT, TEXT, BINARY].map((opcode) => [opcode | 0x80, 'same']),
+  );
+  const masks = new Set([2, 12, 22, 32].map((at) => bytes.subarray(at, at + 4).toString('hex')));
+  assert.equal(masks.size, 4);
+});
+
+test('a listener that throws, and one that is replaced in itself', async (t) => {
+  const socket = await connected(t);
+  const caught = [];
+  const before = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => caught.push(error.message));
+  socket.onmessage = () => {
+    socket.onmessage = () => {};
+    throw new Error('mine');
+  };
+  socket.send('one');
+  socket.send('two');
+  await next(socket, 'message');
+  await next(socket, 'message');
+  process.removeAllListeners('uncaughtException');
+  for (const listener of before) process.on('uncaughtException', listener);
+  assert.deepEqual(caught, ['mine']);
+  socket.close();
+});

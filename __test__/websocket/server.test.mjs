@@ -1,0 +1,230 @@
+// WebSocketServer: listening, requests, answers, closing.
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import Ws from 'ws';
+import {
+  echo,
+  FAILED,
+  heard,
+  listening,
+  next,
+  request as rawRequest,
+  readUntil,
+  tcpClient,
+  WebSocket,
+  WebSocketServer,
+} from '../helpers/websocket-ends.mjs';
+
+async function server(t, options = {}) {
+  const made = new WebSocketServer({ host: '127.0.0.1', ...options });
+  t.after(() => made.close({ timeoutMs: 0 }));
+  await made.ready;
+  return { made, port: made.address().port, url: `ws://127.0.0.1:${made.address().port}` };
+}
+
+test('options', () => {
+  for (const options of [{ port: -1 }, { port: 65_536 }, { maxMessageSize: -1 }, 1, { host: Symbol('a') }]) {
+    assert.throws(() => new WebSocketServer(options), TypeError);
+  }
+  assert.throws(() => new WebSocketServer({ maxPendingHandshakes: 0 }), RangeError);
+  for (const name of ['server', 'noServer', 'path', 'perMessageDeflate', 'verifyClient', 'ca', 'signal']) {
+    assert.throws(() => new WebSocketServer({ [name]: {} }), { name: 'NotSupportedError' });
+  }
+});
+
+test('ready, address() and a port that is in use', async (t) => {
+  const early = new WebSocketServer({ host: '127.0.0.1' });
+  assert.throws(() => early.address(), { name: 'InvalidStateError' });
+  await early.ready;
+  const { address, family, port } = early.address();
+  assert.deepEqual([address, family], ['127.0.0.1', 'IPv4']);
+  const second = new WebSocketServer({ host: '127.0.0.1', port });
+  await assert.rejects(second.ready, { code: 'EADDRINUSE' });
+  await second.close();
+  await early.close();
+  assert.throws(() => early.address(), { name: 'InvalidStateError' });
+  const { made } = await server(t, { host: undefined });
+  assert.equal(typeof made.address().port, 'number');
+});
+
+test('requests are accepted and rejected one by one', async (t) => {
+  const { made, port, url } = await server(t);
+  const served = (async () => {
+    const seen = [];
+    for await (const request of made.incomingRequests) {
+      seen.push(request);
+      if (request.url.startsWith('/no')) {
+        request.reject(403, { headers: { 'X-Why': 'no' }, body: 'go away' });
+        assert.throws(() => request.reject(403), { name: 'InvalidStateError' });
+        await assert.rejects(request.accept(), { name: 'InvalidStateError' });
+        continue;
+      }
+      await assert.rejects(request.accept({ protocol: 'c' }), TypeError);
+      await assert.rejects(request.accept({ headers: { 'a b': 'c' } }), TypeError);
+      const socket = await request.accept({ protocol: 'b', headers: { 'X-Hi': 'there' } });
+      assert.ok(socket instanceof WebSocket);
+      assert.equal(socket.readyState, WebSocket.OPEN);
+      assert.deepEqual([socket.url, socket.protocol, socket.extensions], [`${url}/yes?a=b`, 'b', '']);
+      assert.throws(() => request.reject(403), { name: 'InvalidStateError' });
+      echo(socket);
+    }
+    return seen;
+  })();
+  const client = new Ws(`${url}/yes?a=b`, ['a', 'b'], { origin: 'https://example.com', headers: { 'X-Name': 'é' } });
+  const upgrade = once(client, 'upgrade');
+  await once(client, 'open');
+  assert.equal((await upgrade)[0].headers['x-hi'], 'there');
+  assert.equal(client.protocol, 'b');
+  client.send('hello');
+  assert.equal(String((await once(client, 'message'))[0]), 'hello');
+  const refused = new Ws(`${url}/no`);
+  refused.on('error', () => {});
+  const [, response] = await once(refused, 'unexpected-response');
+  assert.deepEqual([response.statusCode, response.headers['x-why']], [403, 'no']);
+  assert.equal(String((await once(response, 'data'))[0]), 'go away');
+  refused.terminate();
+  const closed = once(client, 'close');
+  await made.close();
+  assert.equal((await closed)[0], 1001);
+  const [yes, no] = await served;
+  assert.deepEqual([yes.url, yes.origin, [...yes.protocols]], ['/yes?a=b', 'https://example.com', ['a', 'b']]);
+  assert.equal(yes.headers.get('x-name'), 'é');
+  assert.equal(yes.headers.get('host'), `127.0.0.1:${port}`);
+  assert.equal(yes.remoteAddress.address, '127.0.0.1');
+  assert.equal(yes.remoteAddress.family, 'IPv4');
+  assert.ok(yes.remoteAddress.port > 0);
+  assert.equal(no.origin, '');
+});
+
+test('requests that come before anybody asks for them wait', async (t) => {
+  const { made, url } = await server(t);
+  const socket = new WebSocket(`${url}/early`);
+  const opened = next(socket, 'open');
+  const reader = made.incomingRequests.getReader();
+  const { value: request } = await reader.read();
+  assert.equal(request.url, '/early');
+  await request.accept();
+  await opened;
+  const other = new WebSocket(url);
+  const second = (await reader.read()).value;
+  reader.releaseLock();
+  await second.accept();
+  if (other.readyState !== WebSocket.OPEN) await next(other, 'open');
+});
+
+test('the short way: a listener for connection', async (t) => {
+  const { made, url } = await server(t);
+  const connection = next(made, 'connection');
+  const socket = new WebSocket(`${url}/short`, 'x');
+  const { socket: accepted, request } = await connection;
+  assert.equal(request.url, '/short');
+  assert.equal(accepted.protocol, '');
+  if (socket.readyState === WebSocket.CONNECTING) await next(socket, 'open');
+  accepted.send('from the server');
+  assert.equal((await next(socket, 'message')).data, 'from the server');
+  made.onconnection = ({ socket: later }) => later.close(3000);
+  const { code } = await next(new WebSocket(url), 'close');
+  assert.equal(code, 3000);
+});
+
+test('a client that goes away before its answer', async (t) => {
+  const { made, port } = await server(t);
+  const reader = made.incomingRequests.getReader();
+  const client = await tcpClient(t, port);
+  client.write(rawRequest(port));
+  const { value: request } = await reader.read();
+  assert.equal(request.signal.aborted, false);
+  client.destroy();
+  await next(request.signal, 'abort');
+  await assert.rejects(request.accept(), { name: 'InvalidStateError' });
+});
+
+test('a request that nobody answers ends at its time limit', async (t) => {
+  const { made, port } = await server(t, { handshakeTimeoutMs: 50 });
+  const reader = made.incomingRequests.getReader();
+  const client = await tcpClient(t, port);
+  client.write(rawRequest(port));
+  const ended = once(client, 'close');
+  client.resume();
+  const { value: request } = await reader.read();
+  await next(request.signal, 'abort');
+  await ended;
+});
+
+test('a client that never finishes its request is cut off, and others are served', async (t) => {
+  const { made, port, url } = await server(t, { handshakeTimeoutMs: 50, maxPendingHandshakes: 1 });
+  made.onconnection = ({ socket }) => echo(socket);
+  const slow = await tcpClient(t, port);
+  slow.write('GET / HTTP/1.1\r\n');
+  slow.resume();
+  const cut = once(slow, 'close');
+  const socket = new WebSocket(url);
+  await next(socket, 'open');
+  await cut;
+  socket.close();
+});
+
+test('frames that come with the request are read after the answer', async (t) => {
+  const { made, port } = await server(t);
+  const client = await tcpClient(t, port);
+  const message = Buffer.from([0x81, 0x81, 1, 2, 3, 4, 0x61 ^ 1]);
+  client.write(Buffer.concat([Buffer.from(rawRequest(port)), message]));
+  const reader = made.incomingRequests.getReader();
+  const { value: request } = await reader.read();
+  const socket = await request.accept();
+  assert.equal((await next(socket, 'message')).data, 'a');
+  assert.match(await readUntil(client, '\r\n\r\n'), /^HTTP\/1.1 101 /);
+});
+
+test('close() closes sockets with 1001, and cuts off those that do not answer', async (t) => {
+  const { server: made, port, url } = await listening(t, echo);
+  const good = heard(new WebSocket(url));
+  const silent = await tcpClient(t, port);
+  silent.write(rawRequest(port));
+  await readUntil(silent, '\r\n\r\n');
+  silent.resume();
+  const gone = once(silent, 'close');
+  while (good.events.length === 0) await new Promise(setImmediate);
+  await made.close({ timeoutMs: 20 });
+  await made.close();
+  await gone;
+  assert.deepEqual((await good.closed).at(-1), ['close', 1001, '', true]);
+  assert.deepEqual(await heard(new WebSocket(url)).closed, FAILED);
+});
+
+test('close() refuses what waits', async (t) => {
+  const { made, port } = await server(t);
+  const client = await tcpClient(t, port);
+  client.write(rawRequest(port));
+  const reader = made.incomingRequests.getReader();
+  const { value: request } = await reader.read();
+  const closed = made.close();
+  assert.match(await readUntil(client, '\r\n\r\n'), /^HTTP\/1.1 503 /);
+  client.destroy();
+  await closed;
+  assert.equal(request.signal.aborted, true);
+  assert.equal((await reader.read()).done, true);
+});
+
+test('one hundred clients at once, both ends ours', async (t) => {
+  const { url } = await listening(t, echo);
+  const sockets = Array.from({ length: 100 }, () => new WebSocket(url));
+  await Promise.all(sockets.map((socket) => next(socket, 'open')));
+  const answers = sockets.map((socket, index) => {
+    socket.send(`socket ${index}`);
+    return next(socket, 'message');
+  });
+  const texts = (await Promise.all(answers)).map(({ data }) => data);
+  assert.deepEqual(
+    texts,
+    sockets.map((_, index) => `socket ${index}`),
+  );
+  await Promise.all(
+    sockets.map((socket) => {
+      socket.close();
+      return next(socket, 'close');
+    }),
+  );
+});
