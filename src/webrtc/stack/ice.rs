@@ -292,6 +292,7 @@ impl Ice {
         {
             return;
         }
+        let known = known.len();
         let connecting = agent.get_selected_candidate_pair().is_none();
         let nomination =
             (connecting && self.role == IceRole::Controlled && asks_for_use(&check.message)).then(|| TaggedBytesMut {
@@ -301,6 +302,10 @@ impl Ice {
             });
         if agent.handle_read(check).is_err() {
             return;
+        }
+        if agent.get_remote_candidates().len() > known {
+            // The triggered check of section 7.3.1.4, which the crate leaves to the next tick as controlling.
+            self.contact_soon(now);
         }
         if nomination.is_some() {
             self.nomination = nomination;

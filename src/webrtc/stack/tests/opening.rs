@@ -31,6 +31,28 @@ fn opens_within_few_round_trips() {
 }
 
 #[test]
+fn a_check_from_an_unknown_address_is_answered_with_one_at_once() {
+    let mut pair = Pair::new(Box::new(|_| false));
+    let now = pair.now;
+    let (of_a, of_b) = (pair.a.description(), pair.b.description());
+    let (for_a, for_b) = (sha256(&pair.b.certificate), sha256(&pair.a.certificate));
+    for (end, other, role, dtls, fingerprints) in [
+        (&mut pair.b, of_a.0, IceRole::Controlled, DtlsRole::Client, for_b),
+        (&mut pair.a, of_b.0, IceRole::Controlling, DtlsRole::Server, for_a),
+    ] {
+        end.stack.set_remote_credentials(now, other, role);
+        end.stack.start_dtls(now, dtls, fingerprints);
+        end.stack.start_sctp(now, PARAMETERS);
+    }
+    let candidate = parse_candidate(&of_a.1).expect("valid").expect("usable");
+    pair.b.stack.add_remote_candidate(now, candidate);
+    pair.open(true, 1, labelled("one"));
+    assert!(pair.run(Duration::from_secs(5), |pair| pair.a.is_open(1)));
+    let elapsed = pair.now - pair.start;
+    assert!(elapsed <= LATENCY * 24, "{elapsed:?}");
+}
+
+#[test]
 fn every_datagram_of_the_opening_may_be_lost() {
     let mut whole = 0;
     for lost in 0..40 {
