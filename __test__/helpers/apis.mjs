@@ -2,8 +2,9 @@
 //
 //   serve(webwire)                        resolves to `{ object, at, answer(signal), close() }`: the far end
 //   connect(webwire, at, mode, signal)    a connection to it: `{ object, opened, closed(), echo(text), pour(), drink(),
-//                                        close(), forget() }`; forget() takes away what would keep it from being collected
+//                                        provoke(), close(), forget() }`; forget() takes away what would keep it from being collected
 //
+// `provoke()` makes an event come to the object that is numbered `provoked` in a thread whose first connection this is.
 // `at` can be cloned into another thread or process. `mode` is what the far end does: `echo`, `sink`, `flood`. `signal` is an
 // end of signalling (see signal.mjs), whose other end the far end got by `answer`.
 

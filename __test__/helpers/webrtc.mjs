@@ -27,6 +27,9 @@ function negotiate(connection, signal) {
 }
 
 export const webrtc = {
+  // The channel: its connection is the first object.
+  provoked: 2,
+
   /** Answers each offer; the label of a channel is what the channel then does. */
   async serve({ RTCPeerConnection }) {
     const connections = new Set();
@@ -66,6 +69,7 @@ export const webrtc = {
             });
           }),
         ]),
+      provoke: () => channel.send('text'),
       close: () => connection.close(),
       forget() {
         connection.onicecandidate = null;

@@ -3,6 +3,8 @@
 import { behave, near } from './channel.mjs';
 
 export const websocket = {
+  provoked: 1,
+
   /** Listens; the path of a request is what the socket then does. */
   async serve({ WebSocketServer }) {
     const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
@@ -27,6 +29,12 @@ export const websocket = {
 
   connect({ WebSocket }, { url }, mode) {
     const socket = new WebSocket(`${url}/${mode}`);
-    return { object: socket, ...near(socket), close: () => socket.close(1000), forget() {} };
+    return {
+      object: socket,
+      ...near(socket),
+      provoke: () => socket.send('text'),
+      close: () => socket.close(1000),
+      forget() {},
+    };
   },
 };

@@ -33,8 +33,10 @@ async function writeAll(writable, written) {
 }
 
 async function behave(session, mode) {
-  // Ends with the session.
-  if (mode === 'echo') session.datagrams.readable.pipeTo(session.datagrams.createWritable()).catch(() => {});
+  if (mode === 'echo') {
+    const { readable, writable } = session.datagrams;
+    readable.pipeTo(writable).catch(() => {});
+  }
   const reader = session.incomingBidirectionalStreams.getReader();
   for (;;) {
     // The session's end ends or errors the stream of streams.
@@ -48,6 +50,8 @@ async function behave(session, mode) {
 }
 
 export const webtransport = {
+  provoked: 1,
+
   /** Listens; the path of a request is what the session then does. */
   async serve({ WebTransportServer }) {
     const { cert, key, hash } = createCertificate();
@@ -107,11 +111,11 @@ export const webtransport = {
         await writer.write(new Uint8Array(1));
         await new Promise((resolve) => readAll(readable, resolve));
       },
-      /** Makes the network tell the session something: a datagram comes back. */
-      async provoke() {
-        const read = session.datagrams.readable.getReader().read();
-        await session.datagrams.createWritable().getWriter().write(new Uint8Array(1));
-        await read;
+      provoke() {
+        const { readable, writable } = session.datagrams;
+        const ignore = () => {};
+        readable.getReader().read().catch(ignore);
+        writable.getWriter().write(new Uint8Array(1)).catch(ignore);
       },
       close: () => session.close(),
       forget() {},
