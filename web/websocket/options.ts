@@ -85,15 +85,22 @@ function syntaxError(message: string): DOMException {
   return new DOMException(message, 'SyntaxError');
 }
 
+/** Of a host that has one (a browser-like environment): the base of URLs, and the Origin of requests. */
+function location(): { href?: string; origin?: string } {
+  const { href, origin } = (globalThis as { location?: { href?: unknown; origin?: unknown } }).location ?? {};
+  return {
+    ...(typeof href === 'string' ? { href } : {}),
+    ...(typeof origin === 'string' ? { origin } : {}),
+  };
+}
+
 /** Steps 1 to 6 of the constructor: the URL's record. */
 export function convertURL(url: string): URL {
-  // 1. The API base URL is there only in a host that has a location.
-  const base = (globalThis as { location?: { href?: unknown } }).location?.href;
+  // 1.
+  const base = location().href;
   // 2. 3.
-  if (!URL.canParse(url, typeof base === 'string' ? base : undefined)) {
-    throw syntaxError(`'${url}' is not a URL`);
-  }
-  const record = new URL(url, typeof base === 'string' ? base : undefined);
+  if (!URL.canParse(url, base)) throw syntaxError(`'${url}' is not a URL`);
+  const record = new URL(url, base);
   // 4.
   if (record.protocol === 'http:') record.protocol = 'ws:';
   else if (record.protocol === 'https:') record.protocol = 'wss:';
@@ -119,8 +126,9 @@ function convertProtocols(value: unknown): string[] {
   const seen = new Set<string>();
   for (const protocol of protocols) {
     if (!TOKEN.test(protocol)) throw syntaxError(`'${protocol}' is not a subprotocol`);
-    if (seen.has(protocol)) throw syntaxError(`The subprotocol '${protocol}' is there twice`);
-    seen.add(protocol);
+    const folded = protocol.toLowerCase();
+    if (seen.has(folded)) throw syntaxError(`The subprotocol '${protocol}' is there twice`);
+    seen.add(folded);
   }
   return protocols;
 }
@@ -142,7 +150,7 @@ export function convertArguments(url: string, second: unknown): { record: URL; d
     authority: record.host,
     target: record.pathname + record.search,
     protocols: protocols === undefined ? [] : convertProtocols(protocols),
-    headers: withCredentials(record, headers),
+    headers: withOrigin(withCredentials(record, headers)),
     handshakeTimeoutMs,
     limits: { closeTimeoutMs, maxMessageSize },
   };
@@ -153,10 +161,18 @@ export function convertArguments(url: string, second: unknown): { record: URL; d
 /** Differs from the spec: user and password of the URL are sent at once, since no dialog can ask for them later. */
 function withCredentials(record: URL, headers: string[]): string[] {
   if (record.username === '' && record.password === '') return headers;
-  const given = headers.some((text, index) => index % 2 === 0 && text.toLowerCase() === 'authorization');
-  if (given) return headers;
+  if (has(headers, 'authorization')) return headers;
   const user = `${decodeURIComponent(record.username)}:${decodeURIComponent(record.password)}`;
   return [...headers, 'Authorization', `Basic ${Buffer.from(user).toString('base64')}`];
+}
+
+function withOrigin(headers: string[]): string[] {
+  const { origin } = location();
+  return origin === undefined || has(headers, 'origin') ? headers : [...headers, 'Origin', origin];
+}
+
+function has(headers: string[], name: string): boolean {
+  return headers.some((text, index) => index % 2 === 0 && text.toLowerCase() === name);
 }
 
 /** https://fetch.spec.whatwg.org/#bad-port */

@@ -150,6 +150,7 @@ export class WebSocket extends EventTarget {
 
   /** https://websockets.spec.whatwg.org/#dom-websocket-close */
   close(code: number | undefined = undefined, reason: string | undefined = undefined): void {
+    if (!(#readyState in this)) throw new TypeError('Illegal invocation: not a WebSocket');
     const converted = code === undefined ? undefined : clampedShort(code, 'code');
     const text = reason === undefined ? '' : USVString(reason, 'reason');
     // 1.
