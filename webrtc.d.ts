@@ -68,20 +68,44 @@ export class RTCPeerConnection extends EventTargetOf<RTCPeerConnectionEventMap> 
   /** Throws what `setConfiguration` throws. */
   constructor(configuration?: RTCConfiguration);
   createOffer(options?: RTCOfferOptions): Promise<RTCSessionDescriptionInit>;
+  createOffer(
+    successCallback: (description: RTCSessionDescriptionInit) => unknown,
+    failureCallback: (error: DOMException) => unknown,
+    options?: RTCOfferOptions,
+  ): Promise<void>;
   /** Rejects with InvalidStateError where no offer of the peer waits. */
   createAnswer(options?: RTCAnswerOptions): Promise<RTCSessionDescriptionInit>;
+  createAnswer(
+    successCallback: (description: RTCSessionDescriptionInit) => unknown,
+    failureCallback: (error: DOMException) => unknown,
+  ): Promise<void>;
   /** Without an argument, makes and sets the description that the state asks for. */
   setLocalDescription(description?: RTCLocalSessionDescriptionInit): Promise<void>;
+  setLocalDescription(
+    description: RTCLocalSessionDescriptionInit,
+    successCallback: () => unknown,
+    failureCallback: (error: DOMException) => unknown,
+  ): Promise<void>;
   readonly localDescription: RTCSessionDescription | null;
   readonly currentLocalDescription: RTCSessionDescription | null;
   readonly pendingLocalDescription: RTCSessionDescription | null;
   /** Rejects with RTCError (`sdp-syntax-error`) for SDP that can't be parsed, InvalidStateError in a wrong state. */
   setRemoteDescription(description: RTCSessionDescriptionInit): Promise<void>;
+  setRemoteDescription(
+    description: RTCSessionDescriptionInit,
+    successCallback: () => unknown,
+    failureCallback: (error: DOMException) => unknown,
+  ): Promise<void>;
   readonly remoteDescription: RTCSessionDescription | null;
   readonly currentRemoteDescription: RTCSessionDescription | null;
   readonly pendingRemoteDescription: RTCSessionDescription | null;
   /** Adds a candidate of the peer; an empty one says that there are no more. Rejects with OperationError. */
   addIceCandidate(candidate?: RTCIceCandidateInit | null): Promise<void>;
+  addIceCandidate(
+    candidate: RTCIceCandidateInit | null,
+    successCallback: () => unknown,
+    failureCallback: (error: DOMException) => unknown,
+  ): Promise<void>;
   readonly signalingState: RTCSignalingState;
   readonly iceGatheringState: RTCIceGatheringState;
   readonly iceConnectionState: RTCIceConnectionState;
@@ -238,12 +262,15 @@ export class RTCDtlsTransport extends EventTargetOf<{ statechange: Event; error:
   onerror: Handler<RTCErrorEvent>;
 }
 
-/** The ICE below a connection. https://w3c.github.io/webrtc-pc/#rtcicetransport */
-export class RTCIceTransport extends EventTargetOf<{
+/** The events of an RTCIceTransport. */
+export interface RTCIceTransportEventMap {
   statechange: Event;
   gatheringstatechange: Event;
   selectedcandidatepairchange: Event;
-}> {
+}
+
+/** The ICE below a connection. https://w3c.github.io/webrtc-pc/#rtcicetransport */
+export class RTCIceTransport extends EventTargetOf<RTCIceTransportEventMap> {
   private constructor();
   readonly role: RTCIceRole;
   readonly component: RTCIceComponent;

@@ -31,6 +31,14 @@ export interface WebSocketEventMap {
   message: MessageEvent;
   error: Event;
   close: CloseEvent;
+  ping: WebSocketPingEvent;
+  pong: WebSocketPingEvent;
+}
+
+/** A `ping` or `pong` of the peer came. Node's own; no standard has it. */
+export interface WebSocketPingEvent extends Event {
+  /** What the frame carried, at most 125 bytes. */
+  readonly data: Uint8Array<ArrayBuffer>;
 }
 
 /** What Node adds to the constructor of WebSocket. */
@@ -88,6 +96,8 @@ export class WebSocket extends EventTargetOf<WebSocketEventMap> {
   /** Sends a text or binary message. The data is taken at the call. Throws InvalidStateError while connecting. */
   send(data: string | BufferSource | Blob): void;
 
+  /** Sends a ping of up to 125 bytes; a `pong` event brings them back. Throws InvalidStateError while connecting. */
+  ping(data?: string | BufferSource): void;
   /** Lets the socket keep the process alive while it is open, as it does at first. */
   ref(): void;
   /** Lets the process end although the socket is open. */
@@ -108,6 +118,8 @@ export interface WebSocketServerOptions {
   maxMessageSize?: number;
   /** How long an opening handshake may take in all, in milliseconds. */
   handshakeTimeoutMs?: number;
+  /** How many opening handshakes may be under way at once. */
+  maxPendingHandshakes?: number;
   /** How long to wait for the peer's half of the closing handshake, in milliseconds. */
   closeTimeoutMs?: number;
 }
@@ -132,10 +144,10 @@ export interface WebSocketRequest {
   readonly origin: string;
   /** The subprotocols that the client offers. */
   readonly protocols: readonly string[];
-  readonly remoteAddress: ServerAddress;
+  readonly remoteAddress: ServerAddress | undefined;
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
-  /** Answers 101. Rejects with InvalidStateError when the request is answered already or gone. */
+  /** Answers 101. Rejects with TypeError for a protocol that is not offered, InvalidStateError when answered already. */
   accept(options?: { protocol?: string; headers?: Record<string, string> }): Promise<WebSocket>;
   /** Answers with an HTTP status and closes the connection. */
   reject(status: number, options?: { headers?: Record<string, string>; body?: string }): void;

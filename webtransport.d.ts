@@ -30,11 +30,8 @@ export interface WebTransportOptions extends TlsOptions {
   /** Accepts a server by these hashes alone. NotSupportedError together with `allowPooling`. */
   serverCertificateHashes?: WebTransportHash[];
   congestionControl?: WebTransportCongestionControl;
-  anticipatedConcurrentIncomingUnidirectionalStreams?: number | null;
-  anticipatedConcurrentIncomingBidirectionalStreams?: number | null;
   /** Application protocols, the preferred one first. */
   protocols?: string[];
-  datagramsReadableType?: 'bytes';
 }
 
 /** https://www.w3.org/TR/webtransport/#dictdef-webtransportcloseinfo */
@@ -44,28 +41,24 @@ export interface WebTransportCloseInfo {
   reason?: string;
 }
 
-/** https://www.w3.org/TR/webtransport/#dictdef-webtransportsendoptions */
-export interface WebTransportSendOptions {
-  sendOrder?: number;
-}
-
 /** https://www.w3.org/TR/webtransport/#dictdef-webtransportsendstreamoptions */
-export interface WebTransportSendStreamOptions extends WebTransportSendOptions {
+export interface WebTransportSendStreamOptions {
   /** Waits until the peer allows another stream, instead of rejecting with QuotaExceededError. */
   waitUntilAvailable?: boolean;
+  /** Taken, and without effect: all streams of a session are served alike (docs/divergence.md). */
+  sendOrder?: number;
 }
 
 /** https://www.w3.org/TR/webtransport/#webtransportdatagramswritable */
 export class WebTransportDatagramsWritable extends WritableStream<BufferSource> {
   private constructor();
-  sendOrder: number;
 }
 
 /** The datagrams of a session. https://www.w3.org/TR/webtransport/#webtransportdatagramduplexstream */
 export class WebTransportDatagramDuplexStream {
   private constructor();
   /** A stream of its own for sending datagrams. */
-  createWritable(options?: WebTransportSendOptions): WebTransportDatagramsWritable;
+  createWritable(): WebTransportDatagramsWritable;
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** The largest datagram that can be sent now, in bytes. A larger one is dropped silently. */
   readonly maxDatagramSize: number;
@@ -76,7 +69,7 @@ export class WebTransportDatagramDuplexStream {
   incomingMaxBufferedDatagrams: number;
   outgoingMaxBufferedDatagrams: number;
   /** The older name for what `createWritable()` gives: one stream, always the same. */
-  readonly writable: WritableStream<BufferSource>;
+  readonly writable: WebTransportDatagramsWritable;
   /** The older name of `incomingMaxBufferedDatagrams`. */
   incomingHighWaterMark: number;
   /** The older name of `outgoingMaxBufferedDatagrams`. */
@@ -94,8 +87,6 @@ export class WebTransport {
   readonly ready: Promise<undefined>;
   readonly reliability: WebTransportReliabilityMode;
   readonly congestionControl: WebTransportCongestionControl;
-  anticipatedConcurrentIncomingUnidirectionalStreams: number | null;
-  anticipatedConcurrentIncomingBidirectionalStreams: number | null;
   /** The headers of the server's answer; null before it. */
   readonly responseHeaders: Headers | null;
   /** The application protocol that the server chose, or an empty string. */
@@ -125,7 +116,6 @@ export class WebTransport {
 /** https://www.w3.org/TR/webtransport/#webtransportsendstream */
 export class WebTransportSendStream extends WritableStream<BufferSource> {
   private constructor();
-  sendOrder: number;
 }
 
 /** https://www.w3.org/TR/webtransport/#webtransportreceivestream */
@@ -172,13 +162,15 @@ export interface WebTransportServerEventMap {
 }
 
 /** A session was accepted without being asked for: the short way of a WebTransportServer. */
-export interface WebTransportConnectionEvent extends Event {
+export class WebTransportConnectionEvent extends Event {
+  private constructor();
   readonly socket: WebTransport;
   readonly request: WebTransportRequest;
 }
 
 /** A CONNECT request that waits for `accept` or `reject`. */
-export interface WebTransportRequest {
+export class WebTransportRequest {
+  private constructor();
   /** The URL that the client asked for. */
   readonly url: string;
   readonly headers: Headers;
@@ -216,3 +208,19 @@ export class WebTransportServer extends EventTargetOf<WebTransportServerEventMap
   /** Lets the process end although the server listens. */
   unref(): void;
 }
+
+/** A certificate for tests and local servers. */
+export interface GeneratedCertificate {
+  /** PEM, for a server's `cert`. */
+  certificate: string;
+  /** PEM, for a server's `key`. */
+  key: string;
+  /** The SHA-256 of the certificate, for `serverCertificateHashes`. */
+  hash: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Makes a self-signed certificate that `serverCertificateHashes` accepts: ECDSA P-256, for `names` (at first localhost,
+ * 127.0.0.1 and ::1), for `days` (at first ten; more than 14 are refused by clients).
+ */
+export function generateCertificate(options?: { names?: string[]; days?: number }): GeneratedCertificate;

@@ -18,8 +18,7 @@ export type Checks = [
   Assignable<WebTransportError, webwire.WebTransportError>,
   Assignable<
     Without<
-      // The older forms of these two, with callbacks, do not exist yet.
-      Omit<RTCPeerConnection, 'createAnswer' | 'createOffer'>,
+      RTCPeerConnection,
       webwire.RTCPeerConnection,
       | 'addTrack'
       | 'addTransceiver'

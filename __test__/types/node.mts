@@ -1,6 +1,13 @@
 // The types in use, as a program would: what must compile, and what must not.
 
-import { RTCPeerConnection, WebSocket, WebSocketServer, WebTransport, WebTransportServer } from 'webwire';
+import {
+  generateCertificate,
+  RTCPeerConnection,
+  WebSocket,
+  WebSocketServer,
+  WebTransport,
+  WebTransportServer,
+} from 'webwire';
 
 export async function webSocket(): Promise<void> {
   const server = new WebSocketServer({ port: 0 });
@@ -33,10 +40,11 @@ export async function webSocket(): Promise<void> {
 }
 
 export async function webTransport(): Promise<void> {
-  const server = new WebTransportServer({ port: 0, cert: 'PEM', key: Buffer.from('PEM') });
+  const { certificate, key, hash } = generateCertificate({ days: 1 });
+  const server = new WebTransportServer({ port: 0, cert: certificate, key: Buffer.from(key) });
   await server.ready;
   const transport = new WebTransport('https://localhost', {
-    serverCertificateHashes: [{ algorithm: 'sha-256', value: new Uint8Array(32) }],
+    serverCertificateHashes: [{ algorithm: 'sha-256', value: hash }],
   });
   await transport.ready;
   const { readable, writable } = await transport.createBidirectionalStream();
@@ -45,7 +53,7 @@ export async function webTransport(): Promise<void> {
   for await (const chunk of readable) chunk.buffer.slice(0);
   for await (const stream of transport.incomingUnidirectionalStreams) await stream.cancel();
   for await (const stream of transport.incomingBidirectionalStreams) await stream.writable.abort();
-  const datagrams = transport.datagrams.createWritable({ sendOrder: 1 }).getWriter();
+  const datagrams = transport.datagrams.createWritable().getWriter();
   await datagrams.write(new ArrayBuffer(1));
   transport.close({ closeCode: 1, reason: 'done' });
   const { closeCode = 0 } = await transport.closed;
