@@ -69,6 +69,8 @@ export class RTCDataChannel extends EventTarget {
   #id: number | null;
   #readyState: ReadyState = 'connecting';
   #bufferedAmount = 0;
+  /** What the owner was told last. */
+  #isLive = false;
   #bufferedAmountLowThreshold = 0;
   #binaryType: BinaryType = 'arraybuffer';
   #registration: Registration | undefined;
@@ -179,8 +181,10 @@ export class RTCDataChannel extends EventTarget {
     if (this.#bufferedAmount + byteLength > MAX_BUFFERED) {
       throw new DOMException('RTCDataChannel.send: too much is waiting to be sent', 'OperationError');
     }
-    // 6.
+    // 6. What waits keeps the channel from being collected.
+    const wasEmpty = this.#bufferedAmount === 0;
     this.#bufferedAmount += byteLength;
+    if (wasEmpty) this.#updateLive();
     return this.#queue;
   }
 
@@ -195,7 +199,9 @@ export class RTCDataChannel extends EventTarget {
             this.#readyState === 'connecting' ? EVENTS : ['bufferedamountlow', 'error', 'closing', 'close', 'message'],
           );
     const isSending = this.#bufferedAmount > 0 && this.#readyState !== 'closed';
-    this.#owner.liveChanged(this, isLive || isSending);
+    if (this.#isLive === (isLive || isSending)) return;
+    this.#isLive = !this.#isLive;
+    this.#owner.liveChanged(this, this.#isLive);
   }
 
   /** Bound to no channel, so that the hub's hold on it is the registration's alone. */
@@ -271,8 +277,8 @@ export class RTCDataChannel extends EventTarget {
   #end(): void {
     this.#readyState = 'closed';
     this.#registration?.close();
+    this.#updateLive();
     this.#owner.closed(this);
-    this.#owner.liveChanged(this, false);
   }
 
   static {
