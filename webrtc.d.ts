@@ -112,6 +112,8 @@ export class RTCPeerConnection extends EventTargetOf<RTCPeerConnectionEventMap> 
   readonly connectionState: RTCPeerConnectionState;
   readonly canTrickleIceCandidates: boolean | null;
   restartIce(): void;
+  /** Not supported yet: rejects with NotSupportedError. */
+  getStats(selector?: null): Promise<never>;
   /** A copy of the configuration. */
   getConfiguration(): RTCConfiguration;
   /** Throws InvalidModificationError for what can't change, SyntaxError for bad URLs of ICE servers. */

@@ -16,8 +16,8 @@ export class DataChannels implements ChannelOwner {
   readonly #waiting = new Set<RTCDataChannel>();
   /** Channels that a script may still hear from. */
   readonly #live = new Set<RTCDataChannel>();
-  /** Ids of negotiated channels that wait. */
-  readonly #reserved = new Map<RTCDataChannel, number>();
+  /** Negotiated channels that wait, by id. */
+  readonly #reserved = new Map<number, RTCDataChannel>();
   /** Channels with a transport, by id. */
   readonly #all = new Map<number, WeakRef<RTCDataChannel>>();
   readonly #sctp: () => RTCSctpTransport | null;
@@ -53,9 +53,10 @@ export class DataChannels implements ChannelOwner {
 
   closed(channel: RTCDataChannel): void {
     this.#waiting.delete(channel);
-    this.#reserved.delete(channel);
     const { id } = channel;
-    if (id === null || this.#deref(id) !== channel) return;
+    if (id === null) return;
+    if (this.#reserved.get(id) === channel) this.#reserved.delete(id);
+    if (this.#deref(id) !== channel) return;
     this.#all.delete(id);
     if (id % 2 === this.#nextId % 2) this.#freeIds.push(id);
   }
@@ -77,7 +78,7 @@ export class DataChannels implements ChannelOwner {
       this.#join(channel, this.#peer, id);
     } else {
       this.#waiting.add(channel);
-      if (id !== null) this.#reserved.set(channel, id);
+      if (id !== null) this.#reserved.set(id, channel);
     }
     return channel;
   }
@@ -87,7 +88,7 @@ export class DataChannels implements ChannelOwner {
     this.#peer = peer;
     this.#nextId = role === 'client' ? 0 : 1;
     // Negotiated ids first: the others go around them.
-    for (const [channel, id] of this.#reserved) {
+    for (const [id, channel] of this.#reserved) {
       this.#waiting.delete(channel);
       this.#join(channel, peer, id);
     }
@@ -158,7 +159,7 @@ export class DataChannels implements ChannelOwner {
   }
 
   #isUsed(id: number): boolean {
-    return this.#deref(id) !== undefined || [...this.#reserved.values()].includes(id);
+    return this.#deref(id) !== undefined || this.#reserved.has(id);
   }
 
   #generateId(): number | null {

@@ -166,6 +166,12 @@ export class RTCPeerConnection extends EventTarget {
     return settle(this.#negotiation.addIceCandidate(init), callbacks, context);
   }
 
+  /** Nothing is counted yet; a figure that we don't have is not invented. */
+  async getStats(): Promise<never> {
+    if (!(#isClosed in this)) throw new TypeError('Illegal invocation: not an RTCPeerConnection');
+    throw new DOMException('RTCPeerConnection.getStats is not supported yet', 'NotSupportedError');
+  }
+
   restartIce(): void {
     this.#negotiation.restartIce();
   }
