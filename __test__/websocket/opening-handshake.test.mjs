@@ -158,7 +158,9 @@ test('where the first address is dead, the next one opens', async (t) => {
     socket.write(opening(await readUntil(socket, '\r\n\r\n')));
   });
   // ::1 and 127.0.0.1, of which only the second listens.
-  const socket = new WebSocket(`ws://localhost:${port}/`);
-  await next(socket, 'open');
-  socket.close();
+  for (const host of ['localhost', 'any.name.localhost']) {
+    const socket = new WebSocket(`ws://${host}:${port}/`);
+    await next(socket, 'open');
+    socket.close();
+  }
 });

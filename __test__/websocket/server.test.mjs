@@ -138,7 +138,10 @@ test('a client that goes away before its answer', async (t) => {
   assert.equal(request.signal.aborted, false);
   client.destroy();
   await next(request.signal, 'abort');
-  await assert.rejects(request.accept(), { name: 'InvalidStateError' });
+  const socket = await request.accept();
+  assert.equal(socket.readyState, WebSocket.CLOSED);
+  assert.deepEqual(await heard(socket).closed, FAILED);
+  assert.throws(() => request.reject(404), { name: 'InvalidStateError' });
 });
 
 test('a request that nobody answers ends at its time limit', async (t) => {
@@ -151,6 +154,7 @@ test('a request that nobody answers ends at its time limit', async (t) => {
   const { value: request } = await reader.read();
   await next(request.signal, 'abort');
   await ended;
+  request.reject(404);
 });
 
 test('a client that never finishes its request is cut off, and others are served', async (t) => {

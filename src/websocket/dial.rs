@@ -2,7 +2,7 @@
 //! ([RFC 6455 section 4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ pub(crate) async fn establish_connection(destination: Destination) -> Option<Ope
 
 /// Connects to the first address of the host that answers, trying both families in turn.
 async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut waiting = interleave(lookup_host((host, port)).await?.collect()).into_iter();
+    let mut waiting = interleave(addresses(host, port).await?).into_iter();
     if let (Some(only), 0) = (waiting.as_slice().first(), waiting.len().saturating_sub(1)) {
         return TcpStream::connect(*only).await;
     }
@@ -94,6 +94,18 @@ async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
             () = sleep(NEXT_ADDRESS), if waiting.len() > 0 => {}
         }
     }
+}
+
+/// The host's addresses. Names below `localhost` are this machine, whatever a resolver says
+/// ([RFC 6761](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)).
+async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if host.strip_suffix('.').unwrap_or(host).ends_with(".localhost") {
+        return Ok(vec![
+            (Ipv6Addr::LOCALHOST, port).into(),
+            (Ipv4Addr::LOCALHOST, port).into(),
+        ]);
+    }
+    Ok(lookup_host((host, port)).await?.collect())
 }
 
 /// The addresses in the resolver's order, families in turn.

@@ -50,7 +50,6 @@ export class WebSocketRequest {
       return request;
     };
     endRequest = (request) => {
-      request.#answering = undefined;
       request.#controller.abort(new DOMException('The client has gone', 'AbortError'));
     };
   }
@@ -105,7 +104,10 @@ export class WebSocketRequest {
     return this.#controller.signal;
   }
 
-  /** Answers 101. `protocol` is one of `protocols`. */
+  /**
+   * Answers 101. `protocol` is one of `protocols`. If the client has gone meanwhile, which nobody can exclude, that is no
+   * error of the caller: the socket then fails.
+   */
   async accept(options: unknown = undefined): Promise<WebSocket> {
     const { protocol, headers } = acceptOptions(options, 'options');
     if (protocol !== undefined && !this.#protocols.includes(protocol)) {
@@ -136,7 +138,7 @@ export class WebSocketRequest {
   /** Whoever answers first. */
   #answer(): Answering {
     const answering = this.#answering;
-    if (answering === undefined) throw new DOMException('The request is answered or gone', 'InvalidStateError');
+    if (answering === undefined) throw new DOMException('The request is answered already', 'InvalidStateError');
     this.#answering = undefined;
     return answering;
   }

@@ -12,7 +12,7 @@ import { any, DOMString, defineInterface, dictionary, isObject, unsignedLong, un
 import { type Limits, limitMembers, refuseUnsupported } from './options.js';
 import { type Answering, createRequest, endRequest, type WebSocketRequest } from './request.js';
 import type { Connection } from './sending.js';
-import { acceptSocket, dismissSocket, terminateSocket, type WebSocket } from './websocket.js';
+import { acceptSocket, CLOSED, dismissSocket, terminateSocket, type WebSocket } from './websocket.js';
 
 interface Options {
   host?: string;
@@ -264,31 +264,27 @@ export class WebSocketServer extends EventTarget {
   }
 
   #acceptAtOnce(request: WebSocketRequest): void {
-    request.accept().then(
-      (socket) => dispatchEvent.call(this, new WebSocketConnectionEvent(socket, request)),
-      () => {
-        // The client has gone before it was told: there is no connection to speak of.
-      },
-    );
+    request.accept().then((socket) => {
+      // If the client has gone before it was told, there is no connection to speak of.
+      if (socket.readyState === CLOSED) return;
+      dispatchEvent.call(this, new WebSocketConnectionEvent(socket, request));
+    });
   }
 
   #accept(number: number, url: string, protocol: string | undefined, headers: string[]): Promise<WebSocket> {
     this.#unanswered.delete(number);
-    const { promise, resolve, reject } = deferred<WebSocket>();
-    let opened = false;
+    const { promise, resolve } = deferred<WebSocket>();
     const socket = acceptSocket({
       // A Host header that no URL can have is the client's affair.
       url: URL.canParse(url) ? url : 'ws://invalid/',
       connect: (native, id) => this.#listener.accept(native, id, number, protocol, headers),
-      opened: () => {
-        opened = true;
-        const open = this.#sockets.get(number)?.deref();
-        if (open !== undefined) resolve(open);
-        if (open !== undefined && this.#closing) dismissSocket(open, GOING_AWAY);
+      opened: (open) => {
+        resolve(open);
+        if (this.#closing) dismissSocket(open, GOING_AWAY);
       },
-      closed: () => {
+      closed: (closed) => {
         this.#socketEnded(number);
-        if (!opened) reject(new DOMException('The client has gone', 'NetworkError'));
+        resolve(closed);
       },
     });
     this.#sockets.set(number, new WeakRef(socket));

@@ -1,5 +1,6 @@
 // WebSocket, the client's and the server's. https://websockets.spec.whatwg.org/#the-websocket-interface
 
+import { setImmediate as setRealImmediate } from 'node:timers';
 import { native } from '../binding.js';
 import { DOMException, fromNative } from '../errors.js';
 import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../event-target.js';
@@ -31,7 +32,7 @@ const { dispatchEvent } = EventTarget.prototype;
 const CONNECTING = 0;
 const OPEN = 1;
 const CLOSING = 2;
-const CLOSED = 3;
+export const CLOSED = 3;
 
 /** Bits of `Closed`. */
 const WAS_CLEAN = 1;
@@ -53,8 +54,8 @@ type BinaryType = 'blob' | 'arraybuffer' | 'nodebuffer';
 interface Acceptance {
   readonly url: string;
   connect(hub: object, id: number): Connection;
-  opened(): void;
-  closed(): void;
+  opened(socket: WebSocket): void;
+  closed(socket: WebSocket): void;
 }
 
 /** Makes the socket of a request that a server has accepted. */
@@ -122,7 +123,7 @@ export class WebSocket extends EventTarget {
     if (destination.tls !== undefined && destination.tls.ca === undefined) trustWhatNodeTrusts();
     this.#registration = hub.register(this, WebSocket.#dispatch);
     // 11. 12. Establish a WebSocket connection.
-    if (isBadPort(destination.port)) setImmediate(() => this.#closed(ABNORMAL, FAILED, ''));
+    if (isBadPort(destination.port)) setRealImmediate(() => this.#closed(ABNORMAL, FAILED, ''));
     else this.#connect((id) => new WebSocketConnection(hub.native, id, destination));
     this.#holdOrLetGo();
   }
@@ -290,7 +291,7 @@ export class WebSocket extends EventTarget {
     this.#established = true;
     this.#protocol = protocol;
     this.#holdOrLetGo();
-    this.#acceptance?.opened();
+    this.#acceptance?.opened(this);
     dispatchEvent.call(this, new Event('open'));
   }
 
@@ -317,7 +318,14 @@ export class WebSocket extends EventTarget {
     // 1.
     this.#readyState = CLOSED;
     this.#registration.close();
-    this.#acceptance?.closed();
+    this.#acceptance?.closed(this);
+    const fire = () => this.#fireClosed(code, flags, reason);
+    // The script of a server has this socket only now; give it the time to listen.
+    if (this.#acceptance !== undefined && !this.#established) setRealImmediate(fire);
+    else fire();
+  }
+
+  #fireClosed(code: number, flags: number, reason: string): void {
     // 2. A close() before the opening is a failure as well.
     if (!this.#established || (flags & FAILED) !== 0) dispatchEvent.call(this, new Event('error'));
     // 3.
