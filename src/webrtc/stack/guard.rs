@@ -22,6 +22,10 @@ const MAX_WAITING_RESETS: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     acknowledged: Option<u32>,
+    /// The highest TSN of user data.
+    highest: u32,
+    /// Whether something below it has not come.
+    disordered: bool,
     waiting_resets: usize,
     /// The TSN after which none of them waits any more.
     resets_until: u32,
@@ -46,10 +50,14 @@ impl Guard {
 
     fn admits_chunk(&mut self, kind: u8, body: &[u8]) -> bool {
         match kind {
-            DATA | FORWARD_TSN => tsn(body, 0).is_some_and(|tsn| self.ahead(tsn) <= MAX_AHEAD),
+            DATA => tsn(body, 0).is_some_and(|tsn| self.admits_data(tsn)),
+            FORWARD_TSN => tsn(body, 0).is_some_and(|tsn| self.ahead(tsn) <= MAX_AHEAD),
             INIT | INIT_ACK => match tsn(body, 12) {
                 Some(first) => {
-                    self.acknowledged.get_or_insert(first.wrapping_sub(1));
+                    if self.acknowledged.is_none() {
+                        self.highest = first.wrapping_sub(1);
+                        self.acknowledged = Some(self.highest);
+                    }
                     true
                 }
                 None => false,
@@ -59,6 +67,21 @@ impl Guard {
             RE_CONFIG => are_whole(body) && self.admits_reset(body),
             _ => true,
         }
+    }
+
+    fn admits_data(&mut self, tsn: u32) -> bool {
+        let admitted = self.ahead(tsn) <= MAX_AHEAD;
+        if admitted && is_after(tsn, self.highest) {
+            self.disordered |= tsn != self.highest.wrapping_add(1);
+            self.highest = tsn;
+        }
+        admitted
+    }
+
+    /// Whether each packet has to be acknowledged: the peer counts how often something is reported missing before it
+    /// sends that again (RFC 9260 section 7.2.4).
+    pub(super) fn is_disordered(&self) -> bool {
+        self.disordered
     }
 
     fn admits_reset(&mut self, body: &[u8]) -> bool {
@@ -96,6 +119,7 @@ impl Guard {
             && let Some(acknowledged) = tsn(packet, HEADER + CHUNK_HEADER)
         {
             self.acknowledged = Some(acknowledged);
+            self.disordered &= acknowledged != self.highest;
         }
     }
 }

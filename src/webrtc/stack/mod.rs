@@ -52,6 +52,8 @@ pub(crate) use sctp::SctpParameters;
 
 /// Datagrams and packets kept until the layer that wants them exists.
 const MAX_EARLY: usize = 8;
+/// RFC 9260 section 6.2 asks for an acknowledgement of every second packet; in a batch they get sparser.
+const FIRST_ANSWER: u32 = 2;
 
 /// ICE, DTLS, SCTP and data channels of one transport.
 pub(crate) struct Stack {
@@ -68,6 +70,10 @@ pub(crate) struct Stack {
     reply_to: Option<Path>,
     early_datagrams: VecDeque<(Path, BytesMut)>,
     early_packets: VecDeque<Bytes>,
+    /// Packets of this batch since the last acknowledgement, and how many call for the next: a single one for a
+    /// whole batch would cost a timeout when it gets lost.
+    unanswered: u32,
+    answer_at: u32,
     transmits: VecDeque<Transmit>,
     events: VecDeque<StackEvent>,
     closed: bool,
@@ -89,6 +95,8 @@ impl Stack {
             reply_to: None,
             early_datagrams: VecDeque::new(),
             early_packets: VecDeque::new(),
+            unanswered: 0,
+            answer_at: FIRST_ANSWER,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             closed: false,
@@ -284,7 +292,14 @@ impl Stack {
             None => packet,
         };
         sctp.handle_input(now, packet);
+        let urgent = sctp.is_urgent();
         self.handle_sctp_events(now);
+        self.unanswered += 1;
+        if urgent || self.unanswered >= self.answer_at {
+            self.answer_at = self.answer_at.saturating_mul(2);
+            self.unanswered = 0;
+            self.transmit_sctp(now);
+        }
     }
 
     fn handle_sctp_events(&mut self, now: Instant) {
@@ -408,6 +423,20 @@ impl Stack {
         while let Some(transmit) = self.ice.poll_transmit() {
             self.transmits.push_back(transmit);
         }
+        (self.unanswered, self.answer_at) = (0, FIRST_ANSWER);
+        self.transmit_sctp(now);
+        let Some(dtls) = &mut self.dtls else { return };
+        let path = self.ice.selected().or(self.reply_to);
+        let mut events = Vec::new();
+        while let Some(datagram) = dtls.poll_transmit(&mut events) {
+            if let Some(path) = path {
+                self.transmits.push_back(Transmit { path, datagram });
+            }
+        }
+        self.handle_dtls_events(now, events);
+    }
+
+    fn transmit_sctp(&mut self, now: Instant) {
         let Some(dtls) = &mut self.dtls else { return };
         if let Some(sctp) = &mut self.sctp {
             if let Some(association) = sctp.association() {
@@ -419,14 +448,6 @@ impl Stack {
                 self.channels.settle();
             }
         }
-        let path = self.ice.selected().or(self.reply_to);
-        let mut events = Vec::new();
-        while let Some(datagram) = dtls.poll_transmit(&mut events) {
-            if let Some(path) = path {
-                self.transmits.push_back(Transmit { path, datagram });
-            }
-        }
-        self.handle_dtls_events(now, events);
     }
 
     /// The next event. Messages are read here, one by one, so that a caller without room can

@@ -88,6 +88,18 @@ pub(super) fn divert(packet: &Bytes, sink: u16, mut diverted: impl FnMut(&Chunk)
     seal(copy)
 }
 
+/// The packet with a wish for its user data to be acknowledged at once (RFC 7053).
+pub(super) fn urgent(packet: Bytes) -> Bytes {
+    let at = chunks(&packet).find_map(|chunk| match chunk {
+        Chunk::Data { at, .. } => Some(at),
+        Chunk::Init | Chunk::Abort => None,
+    });
+    let Some(at) = at else { return packet };
+    let mut copy = BytesMut::from(&packet[..]);
+    copy[at + 1] |= IMMEDIATE;
+    seal(copy)
+}
+
 /// The packet with other source and destination ports; the association itself only knows 5000.
 pub(super) fn with_ports(packet: &[u8], (source, destination): (u16, u16)) -> Bytes {
     let mut copy = BytesMut::from(packet);

@@ -42,6 +42,8 @@ const RETRANSMISSION: Duration = Duration::from_millis(400);
 const MAX_RETRANSMISSION: Duration = Duration::from_secs(3);
 /// The crate's timer for acknowledgements of its own; what is due sooner is that one.
 const DELAYED_ACK: Duration = Duration::from_millis(200);
+/// How long an acknowledgement waits for more to acknowledge. It holds a peer up that has a small window.
+const ACK_DELAY: Duration = Duration::from_millis(20);
 const DEFAULT_PORT: u16 = 5000;
 
 /// One association, or the attempts at it.
@@ -118,6 +120,11 @@ impl Sctp {
     /// Whether [`Self::handle_input`] may have the packet.
     pub(super) fn admits(&mut self, packet: &[u8]) -> bool {
         self.guard.admits(packet)
+    }
+
+    /// Whether [`Self::transmit`] should not wait for the rest of a batch.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.guard.is_disordered()
     }
 
     pub(super) fn handle_input(&mut self, now: Instant, packet: Bytes) {
@@ -204,7 +211,7 @@ impl Sctp {
         }
         let (due, since) = self.due?;
         if due.saturating_duration_since(since) <= DELAYED_ACK {
-            return Some(due);
+            return Some(due.min(since + ACK_DELAY));
         }
         let backed_off = RETRANSMISSION * (1 << self.attempts.min(MAX_BACKOFF));
         Some(due.min(since + backed_off.min(MAX_RETRANSMISSION) + 2 * self.round_trip()))
@@ -244,6 +251,12 @@ impl Sctp {
                 };
                 for packet in packets {
                     self.guard.sent(&packet);
+                    // After a timeout the window is one packet: its acknowledgement must not wait.
+                    let packet = if self.connected && self.attempts > 0 {
+                        packet::urgent(packet)
+                    } else {
+                        packet
+                    };
                     if ports == (DEFAULT_PORT, DEFAULT_PORT) {
                         write(packet);
                     } else {

@@ -169,3 +169,16 @@ fn a_consumer_that_pauses_is_not_left_waiting() {
         assert!(resumed, "{} messages, then silence", pair.b.messages.len());
     }
 }
+
+#[test]
+fn single_losses_are_repaired_without_long_silences() {
+    let mut pair = connected(losing(1, 5));
+    let began = pair.now;
+    for _ in 0..300 {
+        pair.a.stack.send(1, MessageKind::Binary, Bytes::from(vec![7; 16_384]));
+    }
+    assert!(pair.run(Duration::from_secs(60), |pair| pair.b.messages.len() == 300));
+    // Some fifty losses; each cost a timeout of 0.4 s if the peer were not told of it.
+    let elapsed = pair.now - began;
+    assert!(elapsed < Duration::from_millis(2500), "{elapsed:?}");
+}

@@ -253,6 +253,7 @@ impl Pair {
                 self.b.stack.poll_timeout(),
             ];
             let Some(next) = next.into_iter().flatten().min().filter(|next| *next <= end) else {
+                self.now = end;
                 return false;
             };
             self.now = self.now.max(next);
