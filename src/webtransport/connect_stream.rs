@@ -144,20 +144,21 @@ pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
     };
     match end {
         End::Local(close) => {
+            // A peer that takes nothing must not hold the script.
+            let _late = tokio::time::timeout(CLOSE_TIMEOUT, async {
+                // Before its streams end, so that the peer sees them end with the session. Errors mean that the peer has
+                // ended the session first.
+                if stream.send.write_all(&close_frame(&close)).await.is_ok() {
+                    let _ended = stream.send.finish();
+                }
+            })
+            .await;
             session.end(Duration::ZERO).await;
             if close.by == Closer::Server {
                 let reason = Payload::Text(&close.reason);
                 session.port.emit(WebTransportEvent::Closed, close.code, 0, reason);
             }
-            let frame = close_frame(&close);
-            let tell = async {
-                // Errors mean that the peer has ended the session first.
-                if stream.send.write_all(&frame).await.is_ok() && stream.send.finish().is_ok() {
-                    let _ended = stream.send.stopped().await;
-                }
-            };
-            // A peer that never acknowledges must not hold the script.
-            let _late = tokio::time::timeout(CLOSE_TIMEOUT, tell).await;
+            let _late = tokio::time::timeout(CLOSE_TIMEOUT, stream.send.stopped()).await;
         }
         End::Remote { code, reason } => {
             // What its streams have to say comes first: the last bytes, or that everything has arrived.

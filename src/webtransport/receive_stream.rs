@@ -194,7 +194,11 @@ enum Ended {
 
 impl Task {
     async fn run(mut self) {
-        match self.read_all().await {
+        let end = match self.read_all().await {
+            Err(Ended::Reset(code)) if self.session.gone(code).await => Err(Ended::SessionGone),
+            end => end,
+        };
+        match end {
             Ok(()) => self
                 .port
                 .emit_terminal(WebTransportEvent::ReceiveFinished, 0, 0, Payload::None),

@@ -219,7 +219,11 @@ fn ended(outcome: std::result::Result<Option<VarInt>, StoppedError>) -> std::res
 
 impl Task {
     async fn run(mut self) {
-        match self.write_all().await {
+        let end = match self.write_all().await {
+            Err(Ended::Stopped(code)) if self.session.gone(code).await => Err(Ended::SessionGone),
+            end => end,
+        };
+        match end {
             Ok(()) => self
                 .port
                 .emit_terminal(WebTransportEvent::Finished, 0, 0, Payload::None),

@@ -21,6 +21,7 @@ use super::http3::capsule::Capsule;
 use super::http3::connect::ConnectRequest;
 use super::http3::error_code::ErrorCode;
 use super::http3::stream_header;
+use super::limits::CLOSE_TIMEOUT;
 use super::streams::{Direction, Opening, ReceiveHalf, SendHalf, Stream, Streams};
 use super::{receive_stream, send_stream, streams};
 use crate::error::{Error, ErrorName, Result};
@@ -241,6 +242,15 @@ impl Session {
         }
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// The peer has ended a stream with the code that says that the session is gone. Its word about the session may come
+    /// later; false when it doesn't come in time.
+    pub(crate) async fn gone(&self, code: VarInt) -> bool {
+        code == varint(ErrorCode::WT_SESSION_GONE)
+            && tokio::time::timeout(CLOSE_TIMEOUT, self.ended.cancelled())
+                .await
+                .is_ok()
     }
 
     /// A stream of ours as it comes from quinn.

@@ -1,0 +1,90 @@
+// Whom a client trusts. https://www.w3.org/TR/webtransport/#custom-certificate-requirements
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import webwire from '../../index.js';
+import { createCertificate } from '../helpers/certificate.mjs';
+import { startServer } from './pair.mjs';
+
+const { generateCertificate, WebTransport, WebTransportError } = webwire;
+
+/** Whether a client with these options gets a session. */
+async function connects(context, options, certificate = {}) {
+  const listener = await startServer(context, certificate);
+  const { port } = listener.server.address();
+  const made = typeof options === 'function' ? options(listener) : options;
+  const client = new WebTransport(`https://${made.host ?? '127.0.0.1'}:${port}/`, made);
+  const serve = async () => (await listener.request())?.accept();
+  serve().catch(() => {});
+  try {
+    await client.ready;
+    client.close();
+    return true;
+  } catch (error) {
+    assert.ok(error instanceof WebTransportError);
+    assert.equal(error.source, 'session');
+    return false;
+  }
+}
+
+const sha256 = (value) => ({ algorithm: 'sha-256', value });
+const wrong = (hash) => Uint8Array.from(hash, (byte, index) => (index === 31 ? byte ^ 1 : byte));
+
+for (const [what, options, expected] of [
+  ['the right hash', ({ hash }) => ({ serverCertificateHashes: [sha256(hash)] }), true],
+  [
+    'the right hash as ArrayBuffer',
+    ({ hash }) => ({ serverCertificateHashes: [sha256(Uint8Array.from(hash).buffer)] }),
+    true,
+  ],
+  ['the second of two', ({ hash }) => ({ serverCertificateHashes: [sha256(wrong(hash)), sha256(hash)] }), true],
+  ['a wrong hash', ({ hash }) => ({ serverCertificateHashes: [sha256(wrong(hash))] }), false],
+  ['a hash of 31 bytes', ({ hash }) => ({ serverCertificateHashes: [sha256(hash.subarray(1))] }), false],
+  [
+    'an unknown algorithm alone',
+    ({ hash }) => ({ serverCertificateHashes: [{ algorithm: 'sha-1', value: hash }] }),
+    false,
+  ],
+  [
+    'an unknown algorithm beside',
+    ({ hash }) => ({ serverCertificateHashes: [{ algorithm: 'x', value: hash }, sha256(hash)] }),
+    true,
+  ],
+  [
+    'a wrong hash and the right ca',
+    ({ hash, cert }) => ({ ca: cert, serverCertificateHashes: [sha256(wrong(hash))] }),
+    false,
+  ],
+  [
+    'a wrong hash and rejectUnauthorized false',
+    ({ hash }) => ({ rejectUnauthorized: false, serverCertificateHashes: [sha256(wrong(hash))] }),
+    false,
+  ],
+  ['no hash, self-signed', {}, false],
+  ['its certificate as ca', ({ cert }) => ({ ca: cert }), true],
+  ['its certificate as ca, the name of a host', ({ cert }) => ({ host: 'localhost', ca: cert }), true],
+  ['its certificate as ca, a wrong name', ({ cert }) => ({ ca: cert, servername: 'example.com' }), false],
+  ['rejectUnauthorized false', { rejectUnauthorized: false }, true],
+]) {
+  test(`${what}: ${expected ? 'connects' : 'fails'}`, async (context) => {
+    assert.equal(await connects(context, options), expected);
+  });
+}
+
+for (const [what, { days, names }, expected] of [
+  ['14 days', { days: 14 }, true],
+  ['15 days', { days: 15 }, false],
+  ['another name', { names: ['example.com'] }, true],
+]) {
+  test(`a hash and a certificate of ${what}: ${expected ? 'connects' : 'fails'}`, async (context) => {
+    const { certificate, key, hash } = generateCertificate({ days, names });
+    const options = { serverCertificateHashes: [sha256(hash)] };
+    assert.equal(await connects(context, options, { cert: certificate, key }), expected);
+  });
+}
+
+test('an expired certificate fails with its hash too', async (context) => {
+  const { cert, key, hash } = createCertificate({ days: 0.5 });
+  const options = { serverCertificateHashes: [sha256(hash)] };
+  assert.equal(await connects(context, options, { cert, key }), false);
+});

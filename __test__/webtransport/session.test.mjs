@@ -1,0 +1,220 @@
+// How a session is asked for, granted or refused, and how it ends.
+
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import webwire from '../../index.js';
+import { createCertificate } from '../helpers/certificate.mjs';
+import { connect, next, openSession, openStreams, startServer } from './pair.mjs';
+
+const { WebTransport, WebTransportError, WebTransportServer } = webwire;
+
+const isSessionError = (error) => {
+  assert.ok(error instanceof WebTransportError);
+  assert.equal(error.source, 'session');
+  assert.equal(error.streamErrorCode, null);
+  return true;
+};
+
+test('the request and the answer reach the other end', async (context) => {
+  const listener = await startServer(context);
+  const client = connect(listener, { path: 'chat?x=1', protocols: ['a', 'b'], headers: { 'X-Token': 'ü' } });
+  assert.equal(client.reliability, 'pending');
+  assert.equal(client.responseHeaders, null);
+  assert.equal(client.protocol, '');
+  const request = await listener.request();
+  assert.equal(request.url, `${listener.url}chat?x=1`);
+  assert.equal(request.origin, new URL(listener.url).origin);
+  assert.deepEqual(request.protocols, ['a', 'b']);
+  assert.equal(request.headers.get('x-token'), 'ü');
+  assert.equal(request.remoteAddress.address, '127.0.0.1');
+  const server = await request.accept({ protocol: 'b', headers: { 'x-answer': 'yes' } });
+  await client.ready;
+  assert.ok(server instanceof WebTransport);
+  assert.deepEqual([client.protocol, server.protocol], ['b', 'b']);
+  assert.equal(client.responseHeaders.get('x-answer'), 'yes');
+  assert.equal(client.responseHeaders, client.responseHeaders);
+  assert.equal(client.reliability, 'supports-unreliable');
+  assert.equal(client.congestionControl, 'default');
+  assert.equal(await server.ready, undefined);
+  client.close();
+});
+
+test('an origin of the application is sent as it is', async (context) => {
+  const listener = await startServer(context);
+  const client = connect(listener, { headers: { origin: 'https://example.com' } });
+  const request = await listener.request();
+  assert.equal(request.origin, 'https://example.com');
+  request.reject(403);
+  await assert.rejects(client.ready, isSessionError);
+});
+
+for (const status of [302, 404, 429, 500]) {
+  test(`status ${status} rejects ready and closed`, async (context) => {
+    const listener = await startServer(context);
+    const client = connect(listener);
+    (await listener.request()).reject(status, { headers: { location: listener.url }, body: 'text' });
+    await assert.rejects(client.ready, isSessionError);
+    await assert.rejects(client.closed, isSessionError);
+    await assert.rejects(client.createBidirectionalStream(), { name: 'InvalidStateError' });
+  });
+}
+
+test('a request is answered once', async (context) => {
+  const listener = await startServer(context);
+  const client = connect(listener);
+  const request = await listener.request();
+  await assert.rejects(request.accept({ protocol: 'not offered' }), TypeError);
+  assert.throws(() => request.reject(200), RangeError);
+  await request.accept();
+  await assert.rejects(request.accept(), { name: 'InvalidStateError' });
+  assert.throws(() => request.reject(404), { name: 'InvalidStateError' });
+  await client.ready;
+  client.close();
+});
+
+test('a request whose client goes away aborts', async (context) => {
+  const listener = await startServer(context);
+  const client = connect(listener);
+  const request = await listener.request();
+  const aborted = once(request.signal, 'abort');
+  client.close();
+  await aborted;
+  await assert.rejects(request.accept(), { name: 'InvalidStateError' });
+  await assert.rejects(client.ready, isSessionError);
+});
+
+for (const [what, closer] of [
+  ['the client', 'client'],
+  ['the server', 'server'],
+]) {
+  test(`${what} closes with a code and a reason`, async (context) => {
+    const session = await openSession(context);
+    const { near, far } = await openStreams(session);
+    session[closer].close({ closeCode: 2 ** 32 - 1, reason: 'bye €' });
+    const info = { closeCode: 2 ** 32 - 1, reason: 'bye €' };
+    assert.deepEqual(await session.client.closed, info);
+    assert.deepEqual(await session.server.closed, info);
+    for (const { readable, writable } of [near, far]) {
+      await assert.rejects(readable.getReader().closed, isSessionError);
+      await assert.rejects(writable.getWriter().closed, isSessionError);
+    }
+    for (const end of [session.client, session.server]) {
+      await assert.rejects(end.createUnidirectionalStream(), { name: 'InvalidStateError' });
+      assert.equal((await end.incomingBidirectionalStreams.getReader().read()).done, true);
+      assert.equal((await end.datagrams.readable.getReader().read()).done, true);
+    }
+  });
+}
+
+test('a reason is cut to 1024 bytes between two characters', async (context) => {
+  const { client, server } = await openSession(context);
+  client.close({ reason: '€'.repeat(2000) });
+  assert.equal((await client.closed).reason, '€'.repeat(341));
+  assert.equal((await server.closed).reason, '€'.repeat(341));
+});
+
+test('lone surrogates in a reason become U+FFFD; a second close changes nothing', async (context) => {
+  const { client, server } = await openSession(context);
+  client.close({ closeCode: -1, reason: '\ud800' });
+  client.close({ closeCode: 5 });
+  assert.deepEqual(await server.closed, { closeCode: 2 ** 32 - 1, reason: '\ufffd' });
+});
+
+test('close before ready rejects both promises', async (context) => {
+  const listener = await startServer(context);
+  const client = connect(listener);
+  const waiting = client.createBidirectionalStream();
+  client.close({ closeCode: 1 });
+  await assert.rejects(client.ready, isSessionError);
+  await assert.rejects(client.closed, isSessionError);
+  await assert.rejects(waiting, { name: 'InvalidStateError' });
+});
+
+test('streams that are asked for before ready come after it, in order', async (context) => {
+  const listener = await startServer(context);
+  const client = connect(listener);
+  const opened = [];
+  const asked = ['a', 'b', 'c'].map((name) => client.createUnidirectionalStream().then(() => opened.push(name)));
+  await (await listener.request()).accept();
+  await Promise.all(asked);
+  assert.deepEqual(opened, ['a', 'b', 'c']);
+  client.close();
+});
+
+test('a server that ends closes its sessions and refuses new ones', async (context) => {
+  const { client, server, listener } = await openSession(context);
+  await listener.server.close({ timeoutMs: 0 });
+  assert.deepEqual(await client.closed, { closeCode: 0, reason: '' });
+  assert.deepEqual(await server.closed, { closeCode: 0, reason: '' });
+});
+
+test('a server waits for its sessions', async (context) => {
+  const { client, listener } = await openSession(context);
+  const ended = listener.server.close({ timeoutMs: 60_000 });
+  // It is there, and still opens streams.
+  await client.createBidirectionalStream();
+  client.close({ closeCode: 3 });
+  await ended;
+});
+
+test('the short way accepts every request', async (context) => {
+  const { cert, key, hash } = createCertificate();
+  const server = new WebTransportServer({ host: '127.0.0.1', cert, key });
+  context.after(() => server.close({ timeoutMs: 0 }));
+  await server.ready;
+  const url = `https://127.0.0.1:${server.address().port}/`;
+  const arrived = once(server, 'connection');
+  const client = connect({ url, hash });
+  const [event] = await arrived;
+  assert.equal(event.request.url, url);
+  await client.ready;
+  event.socket.close({ closeCode: 9 });
+  assert.equal((await client.closed).closeCode, 9);
+});
+
+test('a port in use rejects ready with the code of the system', async (context) => {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  context.after(() => socket.close());
+  await once(socket, 'listening');
+  const { cert, key } = createCertificate();
+  const server = new WebTransportServer({ host: '127.0.0.1', port: socket.address().port, cert, key });
+  await assert.rejects(server.ready, { code: 'EADDRINUSE' });
+  await server.close();
+});
+
+test('a name that does not resolve, and a server that speaks no QUIC', async () => {
+  const nowhere = new WebTransport('https://name.invalid/');
+  await assert.rejects(nowhere.ready, isSessionError);
+  // Answers each packet with one that is no QUIC.
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const client = new WebTransport(`https://127.0.0.1:${socket.address().port}/`);
+  await once(socket, 'message');
+  socket.close();
+  client.close();
+  await assert.rejects(client.ready, isSessionError);
+});
+
+test('many sessions on one connection pool are many connections', async (context) => {
+  const listener = await startServer(context);
+  const clients = Array.from({ length: 20 }, () => connect(listener));
+  for (let count = 0; count < clients.length; count += 1) {
+    const session = await (await listener.request()).accept();
+    const stream = await session.createUnidirectionalStream();
+    const writer = stream.getWriter();
+    await writer.write(Uint8Array.of(count));
+  }
+  const seen = await Promise.all(
+    clients.map(async (client) => {
+      await client.ready;
+      return (await next(await next(client.incomingUnidirectionalStreams)))[0];
+    }),
+  );
+  assert.deepEqual(
+    seen.sort((a, b) => a - b),
+    Array.from(seen, (_, index) => index),
+  );
+  for (const client of clients) client.close();
+});
