@@ -15,7 +15,8 @@ export function createPeer(events) {
       adopt(connection.createDataChannel('bench'), events);
     },
     async receive({ description, candidate }) {
-      if (closed) return;
+      // It closes by itself when the other end has; candidates may still be on their way.
+      if (closed || connection.state() === 'closed') return;
       if (description) {
         connection.setRemoteDescription(description.sdp, description.type);
         for (const waiting of early) connection.addRemoteCandidate(waiting.candidate, waiting.mid);
