@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-/// More threads than this only move cache lines between cores: the work is bound by system calls.
+/// More threads than this only move cache lines between cores: the work is bound by system calls. And no more than half
+/// the cores: JavaScript and the peers need the others, and each message would wake a thread to look for work in vain.
 const MAX_THREADS: usize = 4;
 
 /// The runtime, started on first use.
@@ -18,7 +19,7 @@ pub(crate) fn runtime() -> &'static Runtime {
     RUNTIME.get_or_init(|| {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Builder::new_multi_thread()
-            .worker_threads(cores.min(MAX_THREADS))
+            .worker_threads((cores / 2).clamp(1, MAX_THREADS))
             .thread_name("webwire")
             .enable_all()
             .build()
