@@ -152,6 +152,29 @@ test('a Close frame without a body is 1005, and is answered without one', async 
   );
 });
 
+test('what a script answers to messages goes out before the answer to a Close frame or a fault behind them', async (t) => {
+  for (const [last, code] of [
+    [frame(CLOSE, closeBody(1000)), 1000],
+    [frame(0xa1, 'RSV2'), 1002],
+  ]) {
+    let answer;
+    const { url } = await frameServer(t, (socket) => {
+      answer = all(socket);
+      socket.end(Buffer.concat([frame(TEXT, 'one'), frame(TEXT, 'two'), last]));
+    });
+    const socket = new WebSocket(url);
+    socket.onmessage = ({ data }) => socket.send(`${data} heard`);
+    await next(socket, 'close');
+    const list = frames(await answer);
+    assert.deepEqual(
+      list.slice(0, 2).map(({ payload }) => payload.toString()),
+      ['one heard', 'two heard'],
+    );
+    assert.equal(list[2].payload.readUInt16BE(0), code);
+    assert.equal(list.length, 3);
+  }
+});
+
 test('a peer that ends without a Close frame', async (t) => {
   const broken = [['open'], ['error'], ['close', 1006, '', false]];
   const ended = await frameServer(t, (socket) => socket.end());

@@ -58,7 +58,7 @@ test('pings keep their place among messages', async (t) => {
   assert.deepEqual(order, ['1', '2', 'ping 3', '4', 'end']);
 });
 
-test('a flood of pings whose answers are not read: at most the latest is answered, and data still flows', async (t) => {
+test('a flood of pings whose answers are not read: few are answered, and data still flows', async (t) => {
   const COUNT = 10_000;
   let peer;
   const { url } = await frameServer(t, (socket) => {

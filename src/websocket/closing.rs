@@ -2,7 +2,7 @@
 //! [WHATWG WebSockets](https://websockets.spec.whatwg.org/#eventdef-websocket-close) as a state machine.
 
 use super::frame::MAX_CONTROL_PAYLOAD;
-use super::message::CloseFrame;
+use super::message::{CloseFrame, Failure};
 
 /// "The WebSocket connection close code" when the peer's Close frame had no body.
 pub(crate) const NO_STATUS: u16 = 1005;
@@ -22,25 +22,17 @@ pub(crate) struct Ended {
     pub(crate) reason: String,
 }
 
-/// What to do about a Close frame of the peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Answer {
-    /// Queue a Close frame with the peer's body, behind what is queued already.
-    Echo,
-    /// Ours is queued or sent.
-    None,
-}
-
 /// How far the closing handshake is.
 ///
 /// ```text
 ///        start            written            receive
 ///  Open ───────▶ Queued ───────────▶ Sent ──────────────▶ Complete
 ///   │               │ receive                                ▲
-///   │ receive       ▼                         written        │
-///   └─────────▶ Received ────────────────────────────────────┘
+///   │               └────────────────────┐                   │ written
+///   │ receive          acknowledge,      ▼                   │
+///   └─────────▶ Asked ─────start──────▶ Received ────────────┘
 ///
-///  Open, Queued, Sent, Received ──fail──▶ Failed
+///  Open ──fail──▶ Failing ──acknowledge──▶ Failed ◀──fail── Queued, Sent, Asked, Received
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
@@ -50,11 +42,15 @@ enum State {
     Queued,
     /// Ours is written, the peer's is awaited.
     Sent,
+    /// The peer's came. The script still has to hear what came before it, and may answer that.
+    Asked { code: u16, reason: String },
     /// The peer's came, ours is not written yet.
     Received { code: u16, reason: String },
     /// Both are through: the server ends the transport, the client waits for it.
     Complete { code: u16, reason: String },
-    /// The connection failed: the transport ends at once.
+    /// The peer broke the protocol. The script still has to hear what came before that, and may answer it.
+    Failing(Failure),
+    /// The connection failed: the transport ends as soon as all is written.
     Failed,
 }
 
@@ -70,35 +66,59 @@ impl Closing {
         Self { state: State::Open }
     }
 
-    /// The script closes. True if a Close frame is to be queued; false if there is one already.
+    /// The script closes. True if a Close frame is to be queued; false if there is one already, or will be.
     pub(crate) fn start(&mut self) -> bool {
-        let first = self.state == State::Open;
-        if first {
-            self.state = State::Queued;
-        }
+        let (state, first) = match std::mem::replace(&mut self.state, State::Failed) {
+            State::Open => (State::Queued, true),
+            State::Asked { code, reason } => (State::Received { code, reason }, true),
+            state @ (State::Queued
+            | State::Sent
+            | State::Received { .. }
+            | State::Complete { .. }
+            | State::Failing(_)
+            | State::Failed) => (state, false),
+        };
+        self.state = state;
         first
     }
 
     /// The peer's Close frame came.
-    pub(crate) fn receive(&mut self, frame: Option<&CloseFrame<'_>>) -> Answer {
+    pub(crate) fn receive(&mut self, frame: Option<&CloseFrame<'_>>) {
         let (code, reason) = match frame {
             Some(frame) => (frame.code, frame.reason.to_owned()),
             None => (NO_STATUS, String::new()),
         };
         match self.state {
-            State::Open => {
+            State::Open => self.state = State::Asked { code, reason },
+            State::Queued => self.state = State::Received { code, reason },
+            State::Sent => self.state = State::Complete { code, reason },
+            State::Asked { .. }
+            | State::Received { .. }
+            | State::Complete { .. }
+            | State::Failing(_)
+            | State::Failed => {}
+        }
+    }
+
+    /// The script has heard all that came before the peer's Close frame or the failure. Returns the body of the Close
+    /// frame that is to be queued now, if one is.
+    pub(crate) fn acknowledge(&mut self) -> Option<Vec<u8>> {
+        match std::mem::replace(&mut self.state, State::Failed) {
+            State::Asked { code, reason } => {
+                let body = close_payload((code != NO_STATUS).then_some(code), &reason);
                 self.state = State::Received { code, reason };
-                Answer::Echo
+                Some(body)
             }
-            State::Queued => {
-                self.state = State::Received { code, reason };
-                Answer::None
+            State::Failing(failure) => Some(close_payload(Some(failure.code), failure.reason)),
+            state @ (State::Open
+            | State::Queued
+            | State::Sent
+            | State::Received { .. }
+            | State::Complete { .. }
+            | State::Failed) => {
+                self.state = state;
+                None
             }
-            State::Sent => {
-                self.state = State::Complete { code, reason };
-                Answer::None
-            }
-            State::Received { .. } | State::Complete { .. } | State::Failed => Answer::None,
         }
     }
 
@@ -107,25 +127,53 @@ impl Closing {
         self.state = match std::mem::replace(&mut self.state, State::Failed) {
             State::Queued => State::Sent,
             State::Received { code, reason } => State::Complete { code, reason },
-            state @ (State::Open | State::Sent | State::Complete { .. } | State::Failed) => state,
+            state @ (State::Open
+            | State::Sent
+            | State::Asked { .. }
+            | State::Complete { .. }
+            | State::Failing(_)
+            | State::Failed) => state,
         };
     }
 
-    /// Fail the connection. True if the peer can still be told why in a Close frame.
-    pub(crate) fn fail(&mut self) -> bool {
-        let untold = self.state == State::Open;
-        if !matches!(self.state, State::Complete { .. }) {
-            self.state = State::Failed;
+    /// Fail the connection.
+    pub(crate) fn fail(&mut self, failure: Failure) {
+        match self.state {
+            State::Open => self.state = State::Failing(failure),
+            // A second Close frame must not be sent.
+            State::Queued | State::Sent | State::Asked { .. } | State::Received { .. } => self.state = State::Failed,
+            State::Complete { .. } | State::Failing(_) | State::Failed => {}
         }
-        untold
+    }
+
+    /// Whether the script's data still goes out.
+    pub(crate) fn takes_data(&self) -> bool {
+        match self.state {
+            State::Open | State::Asked { .. } | State::Failing(_) => true,
+            State::Queued | State::Sent | State::Received { .. } | State::Complete { .. } | State::Failed => false,
+        }
+    }
+
+    /// Whether the script has to acknowledge before the connection goes on to its end.
+    pub(crate) fn awaits_script(&self) -> bool {
+        matches!(self.state, State::Asked { .. } | State::Failing(_))
     }
 
     /// Whether frames of the peer still count.
     pub(crate) fn is_reading(&self) -> bool {
         match self.state {
             State::Open | State::Queued | State::Sent => true,
-            State::Received { .. } | State::Complete { .. } | State::Failed => false,
+            State::Asked { .. }
+            | State::Received { .. }
+            | State::Complete { .. }
+            | State::Failing(_)
+            | State::Failed => false,
         }
+    }
+
+    /// Whether the peer's Close frame, or its fault, is being answered.
+    pub(crate) fn is_answering(&self) -> bool {
+        matches!(self.state, State::Received { .. } | State::Failed)
     }
 
     /// Whether neither end has begun to close.
@@ -138,11 +186,6 @@ impl Closing {
         matches!(self.state, State::Complete { .. })
     }
 
-    /// Whether our Close frame is on the wire and the peer's is awaited.
-    pub(crate) fn is_sent(&self) -> bool {
-        self.state == State::Sent
-    }
-
     /// The transport has ended: what the close event says.
     pub(crate) fn ended(self) -> Ended {
         match self.state {
@@ -151,12 +194,12 @@ impl Closing {
                 code,
                 reason,
             },
-            State::Received { code, reason } => Ended {
+            State::Asked { code, reason } | State::Received { code, reason } => Ended {
                 was_clean: false,
                 code,
                 reason,
             },
-            State::Open | State::Queued | State::Sent | State::Failed => Ended {
+            State::Open | State::Queued | State::Sent | State::Failing(_) | State::Failed => Ended {
                 was_clean: false,
                 code: ABNORMAL,
                 reason: String::new(),
@@ -194,16 +237,22 @@ mod tests {
         }
     }
 
+    const FAILURE: Failure = Failure {
+        code: 1002,
+        reason: "why",
+    };
+
     #[test]
     fn we_begin() {
         let mut closing = Closing::new();
-        assert!(closing.is_open() && closing.is_reading());
+        assert!(closing.is_open() && closing.is_reading() && closing.takes_data());
         assert!(closing.start());
         assert!(!closing.start());
-        assert!(!closing.is_open() && closing.is_reading());
+        assert!(!closing.is_open() && closing.is_reading() && !closing.takes_data());
         closing.written();
-        assert!(closing.is_sent() && closing.is_reading());
-        assert_eq!(closing.receive(Some(&BYE)), Answer::None);
+        assert!(closing.is_reading());
+        closing.receive(Some(&BYE));
+        assert_eq!(closing.acknowledge(), None);
         assert!(closing.is_complete() && !closing.is_reading());
         assert_eq!(closing.ended(), ended(true, 4000, "bye"));
     }
@@ -211,18 +260,32 @@ mod tests {
     #[test]
     fn the_peer_begins() {
         let mut closing = Closing::new();
-        assert_eq!(closing.receive(Some(&BYE)), Answer::Echo);
-        assert!(!closing.is_reading() && !closing.is_complete());
-        assert!(!closing.start());
+        closing.receive(Some(&BYE));
+        assert!(!closing.is_reading() && closing.takes_data() && closing.awaits_script());
+        closing.written();
+        assert!(!closing.is_complete(), "what is written is not our Close frame");
+        assert_eq!(closing.acknowledge(), Some(b"\x0f\xa0bye".to_vec()));
+        assert!(!closing.takes_data() && !closing.awaits_script() && !closing.start());
         closing.written();
         assert!(closing.is_complete());
         assert_eq!(closing.ended(), ended(true, 4000, "bye"));
     }
 
     #[test]
+    fn the_script_closes_before_it_hears_of_the_peer() {
+        let mut closing = Closing::new();
+        closing.receive(Some(&BYE));
+        assert!(closing.start());
+        assert_eq!(closing.acknowledge(), None);
+        closing.written();
+        assert_eq!(closing.ended(), ended(true, 4000, "bye"));
+    }
+
+    #[test]
     fn a_close_frame_without_a_body() {
         let mut closing = Closing::new();
-        assert_eq!(closing.receive(None), Answer::Echo);
+        closing.receive(None);
+        assert_eq!(closing.acknowledge(), Some(Vec::new()));
         closing.written();
         assert_eq!(closing.ended(), ended(true, NO_STATUS, ""));
     }
@@ -231,7 +294,7 @@ mod tests {
     fn both_begin_and_ours_is_still_queued() {
         let mut closing = Closing::new();
         assert!(closing.start());
-        assert_eq!(closing.receive(Some(&BYE)), Answer::None);
+        closing.receive(Some(&BYE));
         assert!(!closing.is_complete());
         closing.written();
         assert_eq!(closing.ended(), ended(true, 4000, "bye"));
@@ -252,18 +315,22 @@ mod tests {
     #[test]
     fn failing() {
         let mut closing = Closing::new();
-        assert!(closing.fail());
-        assert!(!closing.fail());
+        closing.fail(FAILURE);
+        assert!(!closing.is_reading() && closing.takes_data() && closing.awaits_script());
         assert!(!closing.start());
-        assert!(!closing.is_reading());
+        assert_eq!(closing.acknowledge(), Some(b"\x03\xeawhy".to_vec()));
+        assert_eq!(closing.acknowledge(), None);
+        assert!(!closing.takes_data());
         assert_eq!(closing.ended(), ended(false, ABNORMAL, ""));
         let mut closing = Closing::new();
         closing.start();
-        assert!(!closing.fail(), "a second Close frame must not be sent");
+        closing.fail(FAILURE);
+        assert_eq!(closing.acknowledge(), None, "a second Close frame must not be sent");
         let mut closing = Closing::new();
+        closing.start();
         closing.receive(Some(&BYE));
         closing.written();
-        assert!(!closing.fail());
+        closing.fail(FAILURE);
         assert!(closing.is_complete());
     }
 

@@ -156,6 +156,12 @@ impl WebSocketConnection {
         self.link.outgoing.close(code, &reason);
     }
 
+    /// Says that the script has heard `Closing` or `Closed`, and so all that came before: the peer gets its answer.
+    #[napi(catch_unwind)]
+    pub fn acknowledge(&self) {
+        self.link.outgoing.acknowledge();
+    }
+
     /// Ends the connection, or the attempt to make it, at once.
     #[napi(catch_unwind)]
     pub fn abort(&self) {

@@ -20,6 +20,8 @@ use super::message::Kind;
 const CHUNK: usize = 64 * 1024;
 /// Up to here one thread writes itself; copying more into the socket is the task's work.
 const DIRECT: usize = 64 * 1024;
+/// Pongs that wait at most; of a flood of pings only the latest are answered.
+const MAX_PONGS: usize = 16;
 /// Chunks that one vectored write takes.
 pub(crate) const MAX_SLICES: usize = 64;
 
@@ -88,8 +90,8 @@ pub(crate) struct Queue {
     writer: Writer,
     /// The handshake of Close frames; kept here because both threads move it.
     pub(crate) closing: Closing,
-    /// The one pong that waits: the answer to the latest ping (RFC 6455 section 5.5.3).
-    pong: Option<Vec<u8>>,
+    /// Answers to pings that wait, the latest ones (RFC 6455 section 5.5.3).
+    pongs: VecDeque<Vec<u8>>,
     /// The application's bytes that were written by others than the task, in part of what they added.
     unreported: usize,
     /// The script gave the connection up: end without a word.
@@ -132,7 +134,7 @@ impl Outgoing {
             chunks: VecDeque::new(),
             writer: Writer::None,
             closing: Closing::new(),
-            pong: None,
+            pongs: VecDeque::new(),
             unreported: 0,
             aborted: false,
             waker: None,
@@ -150,7 +152,7 @@ impl Outgoing {
     /// Adds messages, each with its kind; `size` is about how long they are together.
     pub(crate) fn send<'a>(&self, messages: impl Iterator<Item = (Kind, &'a [u8])>, size: usize) -> Added {
         let mut queue = self.lock();
-        if queue.closing.is_open() {
+        if queue.closing.takes_data() {
             for (kind, data) in messages {
                 let opcode = match kind {
                     Kind::Text => Data::Text,
@@ -165,7 +167,7 @@ impl Outgoing {
     /// Adds a ping, or a pong that answers none.
     pub(crate) fn control(&self, control: Control, data: &[u8]) {
         let mut queue = self.lock();
-        if queue.closing.is_open() {
+        if queue.closing.takes_data() {
             queue.add(OpCode::Control(control), data, 0, 0);
             queue.pass_on();
         }
@@ -181,6 +183,15 @@ impl Outgoing {
         }
     }
 
+    /// The script has heard all that came before the peer's Close frame or a failure: now it is answered.
+    pub(crate) fn acknowledge(&self) {
+        let mut queue = self.lock();
+        if let Some(body) = queue.closing.acknowledge() {
+            queue.add(OpCode::Control(Control::Close), &body, 0, 0);
+            queue.leave_to_task();
+        }
+    }
+
     /// The script has dropped the connection.
     pub(crate) fn abandon(&self) {
         let connecting = matches!(self.lock().writer, Writer::None);
@@ -188,6 +199,7 @@ impl Outgoing {
             self.abort();
         } else {
             self.close(Some(GOING_AWAY), "");
+            self.acknowledge();
         }
     }
 
@@ -264,11 +276,11 @@ impl Queue {
     /// Moves all that waits to the task's `writing`, and remembers whom to wake when more comes. If nothing waits at
     /// all, the next one to add may write. Returns the application's bytes that others wrote without a report.
     pub(crate) fn take(&mut self, writing: &mut VecDeque<Chunk>, waker: &Waker) -> usize {
-        // Only behind all else, so that a peer that pings and never reads has one pong waiting.
-        if writing.is_empty()
-            && let Some(data) = self.pong.take()
-        {
-            self.add(OpCode::Control(Control::Pong), &data, 0, 0);
+        // Only behind all else, so that a peer that pings and never reads has few pongs waiting.
+        if writing.is_empty() {
+            for data in std::mem::take(&mut self.pongs) {
+                self.add(OpCode::Control(Control::Pong), &data, 0, 0);
+            }
         }
         writing.append(&mut self.chunks);
         if writing.is_empty() {
@@ -291,21 +303,18 @@ impl Queue {
 
     /// Whether there is something for an idle task to write.
     pub(crate) fn waits(&self) -> bool {
-        self.pong.is_some() || !self.chunks.is_empty()
+        !self.pongs.is_empty() || !self.chunks.is_empty()
     }
 
-    /// The peer's ping: its answer takes the place of one that is not sent yet.
+    /// The peer's ping: its answer takes the place of the oldest one when too many wait.
     pub(crate) fn answer_ping(&mut self, data: &[u8]) {
         if self.closing.is_open() {
-            self.pong = Some(data.to_vec());
+            if self.pongs.len() == MAX_PONGS {
+                self.pongs.pop_front();
+            }
+            self.pongs.push_back(data.to_vec());
             self.hold();
         }
-    }
-
-    /// Answers the peer's Close frame, or tells it why the connection fails.
-    pub(crate) fn add_close(&mut self, code: Option<u16>, reason: &str) {
-        self.add(OpCode::Control(Control::Close), &close_payload(code, reason), 0, 0);
-        self.hold();
     }
 
     /// Takes the right to write back from other threads; for the task itself, which goes on to write.
@@ -359,15 +368,20 @@ mod tests {
     }
 
     #[test]
-    fn only_the_latest_ping_is_answered() {
+    fn of_a_flood_of_pings_the_latest_are_answered() {
         let outgoing = Outgoing::new(Role::Server);
         let mut queue = outgoing.lock();
-        queue.answer_ping(b"1");
-        queue.answer_ping(b"2");
+        for number in 0..100 {
+            queue.answer_ping(&[number]);
+        }
         let mut writing = VecDeque::new();
         queue.take(&mut writing, Waker::noop());
+        let expected: Vec<u8> = (84..100).flat_map(|number| [0x8a, 1, number]).collect();
         assert_eq!(writing.len(), 1);
-        assert_eq!(writing[0].bytes, b"\x8a\x012");
+        assert_eq!(writing[0].bytes, expected);
+        queue.answer_ping(b"later");
+        queue.take(&mut writing, Waker::noop());
+        assert_eq!(writing.len(), 1, "pongs wait for what is not written");
     }
 
     #[test]

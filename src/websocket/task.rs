@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::closing::{ABNORMAL, Answer, Ended};
+use super::closing::{ABNORMAL, Ended};
 use super::connection::WebSocketEvent;
 use super::frame::Role;
 use super::message::{Failure, Incoming, Kind, MessageReader};
@@ -117,6 +117,8 @@ pub(crate) struct Driver {
     /// The peer takes no more bytes.
     write_broken: bool,
     shut_down: bool,
+    /// The peer sends no more.
+    read_ended: bool,
     stage: Stage,
     deadline: Option<Pin<Box<Sleep>>>,
     room: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -154,6 +156,7 @@ impl Driver {
             writing: VecDeque::new(),
             write_broken: false,
             shut_down: false,
+            read_ended: false,
             stage: Stage::Open,
             deadline: None,
             room: None,
@@ -187,17 +190,22 @@ impl Driver {
         }
         loop {
             self.write(cx);
-            match self.read(cx) {
-                Read::Ended => return self.transport_ended(),
-                Read::Yield => cx.waker().wake_by_ref(),
-                Read::Pending => {}
+            if !self.read_ended {
+                match self.read(cx) {
+                    Read::Ended => self.read_ended = true,
+                    Read::Yield => cx.waker().wake_by_ref(),
+                    Read::Pending => {}
+                }
             }
-            // Reading may have left something to write: a pong, the answer to a Close frame.
+            // Reading may have left pongs to write.
             if self.write_broken || !self.writing.is_empty() || !self.link.outgoing.lock().waits() {
                 break;
             }
         }
         self.follow_closing(cx);
+        if self.read_ended && !self.has_last_words() {
+            return self.transport_ended();
+        }
         if self
             .deadline
             .as_mut()
@@ -206,6 +214,13 @@ impl Driver {
             return self.transport_ended();
         }
         Poll::Pending
+    }
+
+    /// Whether the peer, which sends no more, is still to get our Close frame.
+    fn has_last_words(&self) -> bool {
+        let queue = self.link.outgoing.lock();
+        let unwritten = queue.waits() || !self.writing.is_empty();
+        queue.closing.awaits_script() || (queue.closing.is_answering() && unwritten && !self.write_broken)
     }
 
     /// Writes what waits, as far as the socket takes it.
@@ -282,7 +297,7 @@ impl Driver {
         let ends = match self.stage {
             Stage::Open | Stage::Closing => false,
             Stage::Waiting => self.role == Role::Server,
-            Stage::Failing => self.writing.is_empty(),
+            Stage::Failing => self.writing.is_empty() && !self.link.outgoing.lock().closing.awaits_script(),
         };
         if ends && !self.shut_down {
             // If the peer has ended it already, there is nothing to end.
@@ -332,8 +347,6 @@ impl Driver {
                 read
             });
             match read {
-                // A Close frame waits to be written: before the end of the stream is read, after which nothing is.
-                Poll::Ready(Ok(_)) if self.stage != Stage::Open && self.link.outgoing.lock().waits() => break,
                 Poll::Ready(Ok(length)) if length > 0 => {}
                 Poll::Ready(Ok(_) | Err(_)) => return Read::Ended,
                 Poll::Pending => return Read::Pending,
@@ -401,13 +414,7 @@ impl Driver {
                 Incoming::Close(frame) => {
                     let mut queue = self.link.outgoing.lock();
                     let first = queue.closing.is_open();
-                    match queue.closing.receive(frame.as_ref()) {
-                        Answer::Echo => {
-                            let (code, reason) = frame.map_or((None, ""), |frame| (Some(frame.code), frame.reason));
-                            queue.add_close(code, reason);
-                        }
-                        Answer::None => {}
-                    }
+                    queue.closing.receive(frame.as_ref());
                     drop(queue);
                     if first {
                         self.port.emit(WebSocketEvent::Closing, 0, 0, Payload::None);
@@ -427,11 +434,7 @@ impl Driver {
     fn fail_if(&mut self, done: Result<(), Failure>) {
         let Err(failure) = done else { return };
         self.tail.clear();
-        let mut queue = self.link.outgoing.lock();
-        if queue.closing.fail() {
-            queue.add_close(Some(failure.code), failure.reason);
-        }
-        drop(queue);
+        self.link.outgoing.lock().closing.fail(failure);
         self.stage = Stage::Failing;
         self.set_deadline(LINGER);
         emit_closed(

@@ -14,6 +14,7 @@ export interface Connection {
   sendText(data: Uint8Array): boolean;
   ping(data: Uint8Array): void;
   close(code: number | undefined, reason: string): void;
+  acknowledge(): void;
   abort(): void;
 }
 
@@ -129,6 +130,12 @@ export class Sending {
     }
     this.#flush();
     this.#connection.close(code, reason);
+  }
+
+  /** Lets the peer's Close frame, or its fault, be answered: behind what the script has sent meanwhile. */
+  acknowledge(): void {
+    this.#flush();
+    this.#connection.acknowledge();
   }
 
   ping(data: Uint8Array): void {

@@ -273,6 +273,7 @@ export class WebSocket extends EventTarget {
       socket.#opened(payload.text());
     } else if (kind === Closing) {
       if (socket.#readyState === OPEN) socket.#readyState = CLOSING;
+      socket.#buffered.acknowledge();
       socket.#holdOrLetGo();
     } else if (kind === Closed) {
       socket.#closed(a, b, payload.text());
@@ -317,6 +318,7 @@ export class WebSocket extends EventTarget {
   #closed(code: number, flags: number, reason: string): void {
     // 1.
     this.#readyState = CLOSED;
+    this.#buffered.acknowledge();
     this.#registration.close();
     this.#acceptance?.closed(this);
     const fire = () => this.#fireClosed(code, flags, reason);
@@ -340,6 +342,7 @@ const NO_CONNECTION: Connection = {
   sendText: () => false,
   ping() {},
   close() {},
+  acknowledge() {},
   abort() {},
 };
 
