@@ -478,3 +478,6 @@ pub(crate) async fn shut_down(connection: &Connection) {
 
 const FLUSH_LOOKS: usize = 20;
 const FLUSH_LOOK: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests;
