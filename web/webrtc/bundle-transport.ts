@@ -96,8 +96,8 @@ export class BundleTransport {
     this.native.gather(usernameFragment, password);
   }
 
-  /** Connects to the peer of an answer, or goes on with what the answer changes. */
-  connect(remote: NativeConnect): void {
+  /** Connects to the peer of an answer, or goes on with what the answer changes; says whether this was the first. */
+  connect(remote: NativeConnect): boolean {
     const { usernameFragment, password } = remote.ice;
     const role = remote.isControlling ? 'controlling' : 'controlled';
     if (this.#remoteFragment !== usernameFragment) {
@@ -109,7 +109,7 @@ export class BundleTransport {
     for (const candidate of remote.candidates) this.addRemoteCandidate([usernameFragment], candidate);
     if (remote.endOfCandidates) this.native.endOfRemoteCandidates();
     sctpSteps.updateMaxMessageSize(this.sctp, remote.remoteMaxMessageSize);
-    if (this.#hasStarted) return;
+    if (this.#hasStarted) return false;
     this.#hasStarted = true;
     const { Client, Server } = binding.DtlsRole;
     this.native.startDtls(remote.isDtlsClient ? Client : Server, remote.fingerprints);
@@ -118,6 +118,7 @@ export class BundleTransport {
       remotePort: remote.remoteSctpPort,
       remoteMaxMessageSize: remote.remoteMaxMessageSize,
     });
+    return true;
   }
 
   /** Hands on a candidate (empty: no more come) of these generations, if the transport is in one of them. */
@@ -132,8 +133,13 @@ export class BundleTransport {
     const place = { sdpMid: local?.mid ?? '', sdpMLineIndex: local?.index ?? 0 };
     const candidate = new RTCIceCandidate({ candidate: text, ...place, usernameFragment });
     if (candidate.component !== 'rtp') return;
+    try {
+      this.native.addRemoteCandidate(text);
+    } catch {
+      // Well-formed, as the signalling has seen, but of no use to this transport: the others may do.
+      return;
+    }
     iceSteps.addRemoteCandidate(this.ice, candidate);
-    this.native.addRemoteCandidate(text);
   }
 
   /** Ends at once and without events; what the native half still says is not heard. */

@@ -315,8 +315,7 @@ export class RTCPeerConnection extends EventTarget {
     if (this.#bundle === null) return;
     if (changes.gather !== undefined) this.#bundle.gather(changes.gather);
     if (changes.connect !== undefined) {
-      const isFirst = this.#bundle.dtls.state === 'new';
-      this.#bundle.connect(changes.connect);
+      const isFirst = this.#bundle.connect(changes.connect);
       if (isFirst) this.#channels.connect(this.#bundle.native, changes.connect.isDtlsClient ? 'client' : 'server');
     }
   }

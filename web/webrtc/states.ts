@@ -21,7 +21,7 @@ export function connectionStateOf(
   if (ice === 'failed' || dtls === 'failed') return 'failed';
   if (ice === 'disconnected') return 'disconnected';
   const isNew = (state: string): boolean => state === 'new' || state === 'closed';
-  if (isNew(ice) && isNew(dtls)) return ice === 'closed' || dtls === 'closed' ? 'closed' : 'new';
+  if (isNew(ice) && isNew(dtls)) return 'new';
   const isConnected = (state: string): boolean => ['connected', 'completed', 'closed'].includes(state);
   return isConnected(ice) && isConnected(dtls) ? 'connected' : 'connecting';
 }
