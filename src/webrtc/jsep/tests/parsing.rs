@@ -95,3 +95,80 @@ fn limits() {
     let many = parse(&format!("{CHROMIUM}{candidates}")).expect("valid");
     assert_eq!(many.sections[0].candidates.len(), 100);
 }
+
+/// A small generator of the same numbers in every run.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("31 bits") % limit.max(1)
+    }
+}
+
+/// One change of the kinds that lines and bytes can suffer.
+fn mutate(text: &str, random: &mut Random) -> String {
+    let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
+    let at = random.below(lines.len());
+    let other = random.below(lines.len());
+    match random.below(7) {
+        0 => drop(lines.remove(at)),
+        1 => lines.insert(other, lines[at].clone()),
+        2 => lines.swap(at, other),
+        3 => lines.truncate(at.max(1)),
+        4 => lines[at] = lines[at].repeat(random.below(50)),
+        5 => {
+            let cut = random.below(lines[at].len());
+            let rest: String = lines[other].chars().skip(random.below(20)).collect();
+            lines[at] = lines[at].chars().take(cut).collect::<String>() + &rest;
+        }
+        _ => {
+            let place = random.below(lines[at].chars().count());
+            let odd = ['\0', '\u{e9}', ' ', ':', '=', '9', '\r', '\n', '\u{1f600}'][random.below(9)];
+            lines[at] = lines[at]
+                .chars()
+                .enumerate()
+                .map(|(i, c)| if i == place { odd } else { c })
+                .collect();
+        }
+    }
+    lines.concat()
+}
+
+#[test]
+fn no_mutation_of_a_description_panics() {
+    let mut random = Random(1);
+    let mut taken = 0;
+    for _ in 0..4000 {
+        let mut text = [CHROMIUM, CHROMIUM_MEDIA, FIREFOX, AIORTC, LIBDATACHANNEL][random.below(5)].to_owned();
+        for _ in 0..=random.below(3) {
+            text = mutate(&text, &mut random);
+            if text.is_empty() {
+                break;
+            }
+        }
+        let mut peer = Peer::new("B");
+        if peer.set(Side::Remote, SdpType::Offer, &text).is_err() {
+            assert_eq!(peer.snapshot.slots, Slots::default());
+            continue;
+        }
+        taken += 1;
+        let added = RemoteCandidate {
+            candidate: "candidate:9 1 udp 1 192.0.2.9 9 typ host",
+            mid: None,
+            index: Some(0),
+            username_fragment: None,
+        };
+        if let Ok(added) = add_remote_candidate(&peer.snapshot.slots, added) {
+            peer.snapshot.slots = added.slots;
+        }
+        // What was taken can be answered, and the answer set.
+        let answer = peer.answer();
+        peer.set(Side::Local, SdpType::Answer, &answer).expect("our own answer");
+        peer.offer(Ice::Keep);
+    }
+    assert!(taken > 500, "{taken} of 4000 were taken");
+}
