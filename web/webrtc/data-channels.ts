@@ -162,16 +162,17 @@ export class DataChannels implements ChannelOwner {
     return this.#deref(id) !== undefined || this.#reserved.has(id);
   }
 
+  /** An id that was never used, or else the one that has been free the longest: the peer may not have let go of it. */
   #generateId(): number | null {
-    for (let id = this.#freeIds.pop(); id !== undefined; id = this.#freeIds.pop()) {
-      if (this.#deref(id) === undefined) return id;
+    const limit = this.#sctp()?.maxChannels ?? MAX_ID + 1;
+    for (; this.#nextId < limit; this.#nextId += 2) {
+      if (this.#isUsed(this.#nextId)) continue;
+      const id = this.#nextId;
+      this.#nextId += 2;
+      return id;
     }
-    for (; this.#nextId <= MAX_ID; this.#nextId += 2) {
-      if (this.#deref(this.#nextId) === undefined) {
-        const id = this.#nextId;
-        this.#nextId += 2;
-        return id;
-      }
+    for (let id = this.#freeIds.shift(); id !== undefined; id = this.#freeIds.shift()) {
+      if (!this.#isUsed(id)) return id;
     }
     return null;
   }
