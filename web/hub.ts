@@ -288,7 +288,8 @@ class Hub {
         if (this.#at === this.#count) {
           this.#at = 0;
           this.#offset = 0;
-          this.#count = source.drain(this.#wordBytes, this.#payload.pool);
+          // A thread that is being terminated may get no number: then nothing more is to be done either.
+          this.#count = source.drain(this.#wordBytes, this.#payload.pool) || 0;
           if (this.#count === 0) return;
         }
         while (this.#at < this.#count) {
