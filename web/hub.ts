@@ -293,7 +293,8 @@ class Hub {
           if (this.#count === 0) return;
         }
         while (this.#at < this.#count) {
-          if (records > 0) checkpoint();
+          // Before the first one as well: what a task left to do that ended with an exception would come later.
+          checkpoint();
           if (records > 0 && records % RECORDS_A_LOOK === 0 && performance.now() > until) {
             source.again();
             return;

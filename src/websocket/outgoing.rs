@@ -276,11 +276,14 @@ impl Queue {
     /// Moves all that waits to the task's `writing`, and remembers whom to wake when more comes. If nothing waits at
     /// all, the next one to add may write. Returns the application's bytes that others wrote without a report.
     pub(crate) fn take(&mut self, writing: &mut VecDeque<Chunk>, waker: &Waker) -> usize {
-        // Only behind all else, so that a peer that pings and never reads has few pongs waiting.
-        if writing.is_empty() {
+        // Only when all else is written, so that a peer that pings and never reads has few pongs waiting; but before what
+        // was added meanwhile, which may answer what came behind the pings.
+        if writing.is_empty() && !self.pongs.is_empty() {
+            let chunks = std::mem::take(&mut self.chunks);
             for data in std::mem::take(&mut self.pongs) {
                 self.add(OpCode::Control(Control::Pong), &data, 0, 0);
             }
+            self.chunks.extend(chunks);
         }
         writing.append(&mut self.chunks);
         if writing.is_empty() {
