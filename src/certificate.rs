@@ -2,7 +2,7 @@
 
 use napi_derive::napi;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
-use sha2::{Digest, Sha256, Sha384, Sha512};
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::error::{Error, ErrorName, Result};
@@ -45,7 +45,7 @@ fn generate(
     params.not_after = instant(not_after_ms)?;
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
     let certificate = params.self_signed(&key).map_err(failed)?;
-    let sha256 = fingerprint(HashAlgorithm::Sha256, certificate.der());
+    let sha256 = sha256_fingerprint(certificate.der());
     Ok(GeneratedCertificate {
         certificate: certificate.pem(),
         key: key.serialize_pem(),
@@ -61,36 +61,9 @@ fn instant(ms: f64) -> std::result::Result<OffsetDateTime, Error> {
         .map_err(|_| Error::new(ErrorName::TypeError, "a certificate cannot carry this date"))
 }
 
-/// The hash functions that fingerprints of certificates may use (RFC 8122, without the broken ones).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HashAlgorithm {
-    /// `sha-256`
-    Sha256,
-    /// `sha-384`
-    Sha384,
-    /// `sha-512`
-    Sha512,
-}
-
-impl HashAlgorithm {
-    /// The algorithm of an `a=fingerprint` line; none for unknown and for broken ones.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "sha-256" => Some(Self::Sha256),
-            "sha-384" => Some(Self::Sha384),
-            "sha-512" => Some(Self::Sha512),
-            _ => None,
-        }
-    }
-}
-
-/// The hash of a certificate's DER as upper-case hexadecimal pairs with colons between.
-pub(crate) fn fingerprint(algorithm: HashAlgorithm, der: &[u8]) -> String {
-    match algorithm {
-        HashAlgorithm::Sha256 => pairs(&Sha256::digest(der)),
-        HashAlgorithm::Sha384 => pairs(&Sha384::digest(der)),
-        HashAlgorithm::Sha512 => pairs(&Sha512::digest(der)),
-    }
+/// SHA-256 of a certificate's DER as upper-case hexadecimal pairs with colons between.
+fn sha256_fingerprint(der: &[u8]) -> String {
+    pairs(&Sha256::digest(der))
 }
 
 fn pairs(bytes: &[u8]) -> String {
@@ -117,7 +90,7 @@ mod tests {
             .expect("parses")
             .expect("is there");
         assert_eq!(names.value.general_names.len(), 2);
-        assert_eq!(made.sha256, fingerprint(HashAlgorithm::Sha256, &pem.contents));
+        assert_eq!(made.sha256, sha256_fingerprint(&pem.contents));
         assert_eq!(made.sha256.len(), 32 * 3 - 1);
     }
 
@@ -125,12 +98,5 @@ mod tests {
     fn impossible_dates_are_refused() {
         assert!(generate("x", Vec::new(), f64::INFINITY, f64::INFINITY).is_err());
         assert!(generate("x", Vec::new(), 0.0, 1e300).is_err());
-    }
-
-    #[test]
-    fn only_sound_hash_functions_are_known() {
-        assert_eq!(HashAlgorithm::parse("SHA-256"), Some(HashAlgorithm::Sha256));
-        assert_eq!(HashAlgorithm::parse("sha-1"), None);
-        assert_eq!(HashAlgorithm::parse("md5"), None);
     }
 }

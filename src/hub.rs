@@ -281,11 +281,6 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// The id under which `web/hub.ts` knows the object.
-    pub(crate) fn id(&self) -> u32 {
-        self.id
-    }
-
     /// Adds an event to the environment's queue. Never blocks. False when nobody is there to hear it: the environment
     /// has ended, or this object has had its terminal event.
     pub(crate) fn emit(self: &Arc<Self>, event: impl Into<i32>, a: u32, b: u32, payload: Payload<'_>) -> bool {

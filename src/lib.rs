@@ -2,8 +2,6 @@
 //!
 //! A folder is one Web API; a file at this level serves all three. Start with [`hub`]: the one door to JavaScript.
 
-#![allow(dead_code, reason = "the shared base stands before the APIs that use it")]
-
 mod buffer;
 pub mod certificate;
 pub mod error;

@@ -190,13 +190,6 @@ impl Description {
         transports
     }
 
-    /// The index of the section with this mid.
-    pub(crate) fn index_of(&self, mid: &str) -> Option<usize> {
-        self.sections
-            .iter()
-            .position(|section| section.mid.as_deref() == Some(mid))
-    }
-
     /// The index of the first data section that is not refused.
     pub(crate) fn data_section(&self) -> Option<usize> {
         self.sections

@@ -69,8 +69,9 @@ impl CapsuleDecoder {
         Ok(None)
     }
 
-    /// Whether the stream may end here: not inside a capsule.
-    pub(crate) fn is_between_capsules(&self) -> bool {
+    /// Whether no capsule is half read.
+    #[cfg(test)]
+    fn is_between_capsules(&self) -> bool {
         self.state == State::Header && self.held.is_empty()
     }
 

@@ -94,6 +94,7 @@ impl ConnectRequest {
     }
 
     /// The value of the first field of that name.
+    #[cfg(test)]
     pub(crate) fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers
             .iter()

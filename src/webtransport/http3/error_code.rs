@@ -8,7 +8,6 @@ pub(crate) struct ErrorCode(pub(crate) u64);
 impl ErrorCode {
     pub(crate) const H3_DATAGRAM_ERROR: Self = Self(0x33);
     pub(crate) const H3_NO_ERROR: Self = Self(0x100);
-    pub(crate) const H3_GENERAL_PROTOCOL_ERROR: Self = Self(0x101);
     pub(crate) const H3_INTERNAL_ERROR: Self = Self(0x102);
     pub(crate) const H3_STREAM_CREATION_ERROR: Self = Self(0x103);
     pub(crate) const H3_CLOSED_CRITICAL_STREAM: Self = Self(0x104);
