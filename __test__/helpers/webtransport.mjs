@@ -59,7 +59,9 @@ export const webtransport = {
     await server.ready;
     const run = async () => {
       for await (const request of server.incomingRequests) {
-        const session = await request.accept();
+        // A client that is gone by now is nobody's loss.
+        const session = await request.accept().catch(() => undefined);
+        if (session === undefined) continue;
         session.closed.catch(() => {});
         behave(session, new URL(request.url, 'https://localhost').pathname.slice(1));
       }

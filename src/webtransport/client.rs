@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::certificate_hash::{Hash, HashVerifier};
 use super::connect_stream::{self, Broken, ConnectStream, lost};
+use super::established::{Closer, Session, varint};
 use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError};
 use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Frame};
 use super::http3::{Field, Violation};
 use super::limits::{self, ESTABLISH_TIMEOUT, Role};
-use super::session::{Closer, Session, WebTransportEvent, varint};
+use super::session::WebTransportEvent;
 use super::task::{self, Http3};
 use crate::error::{Error, ErrorName};
 use crate::hub::{Payload, Port};

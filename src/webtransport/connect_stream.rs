@@ -7,12 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream};
 
+use super::established::{Close, Closer, Session, close_frame, varint};
 use super::http3::capsule::{Capsule, CapsuleDecoder};
 use super::http3::error_code::ErrorCode;
 use super::http3::frame::{Carrier, Frame, FrameDecoder};
 use super::http3::{Scope, Violation};
 use super::limits::{CLOSE_TIMEOUT, LAST_ACKNOWLEDGEMENTS};
-use super::session::{Close, Closer, Session, WebTransportEvent, close_frame, varint};
+use super::session::WebTransportEvent;
 use super::streams::Direction;
 use crate::hub::Payload;
 

@@ -13,12 +13,13 @@ use tokio::task::JoinSet;
 
 use super::client::{ALPN, fields, text_of};
 use super::connect_stream::{self, Broken, ConnectStream};
+use super::established::Session;
 use super::http3::Field;
 use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError, Request};
 use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Frame};
 use super::limits::{self, ESTABLISH_TIMEOUT, REQUEST_TIMEOUT, Role, WAITING_REQUESTS};
-use super::session::{INTERNAL, Session, WebTransportEvent, WebTransportSession};
+use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
 use super::task::Http3;
 use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Payload, Port, Terminal};

@@ -3,12 +3,13 @@
 //!
 //! Doors to JavaScript: [`session`], [`send_stream`], [`receive_stream`], [`listener`]. [`client`] opens a connection
 //! and asks for a session on it; [`task`] serves a connection, either role, and gives each stream and datagram to its
-//! session; [`connect_stream`] is a session's own stream, on which it opens and ends.
+//! session; [`established`] is a session on the wire and [`connect_stream`] is a session's own stream, on which it opens and ends.
 
 mod certificate_hash;
 mod client;
 mod connect_stream;
 mod datagrams;
+mod established;
 pub(crate) mod http3;
 mod limits;
 pub mod listener;

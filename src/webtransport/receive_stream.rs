@@ -15,8 +15,9 @@ use napi_derive::napi;
 use quinn::{ReadError, RecvStream, VarInt};
 use tokio::sync::Notify;
 
+use super::established::{Session, varint};
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
-use super::session::{INTERNAL, Session, WebTransportEvent, WebTransportSession, varint};
+use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
 use super::streams::ReceiveHalf;
 use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Payload, Port, Terminal};

@@ -6,26 +6,18 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use napi::bindgen_prelude::{BufferSlice, Uint8Array};
 use napi_derive::napi;
-use quinn::{Connection, RecvStream, SendStream, VarInt};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::certificate_hash::Hash;
 use super::client;
-use super::datagrams::{self, Datagrams};
-use super::http3::capsule::Capsule;
+use super::datagrams;
+use super::established::{Close, Closer, Session};
 use super::http3::connect::ConnectRequest;
-use super::http3::error_code::ErrorCode;
-use super::http3::stream_header;
-use super::limits::CLOSE_TIMEOUT;
-use super::streams::{Direction, Opening, ReceiveHalf, SendHalf, Stream, Streams};
-use super::{receive_stream, send_stream, streams};
+use super::streams::{Direction, Opening};
 use crate::error::{Error, ErrorName, Result};
-use crate::hub::{Hub, Payload, Port, Terminal};
+use crate::hub::{Hub, Terminal};
 use crate::tls::TlsOptions;
 
 /// What `web/webtransport/` asks for, converted and checked there.
@@ -134,203 +126,6 @@ impl From<WebTransportEvent> for i32 {
 
 /// The `a` of a terminal event that a defect of ours caused.
 pub(crate) const INTERNAL: u32 = 1;
-
-/// An error code as quinn takes it.
-pub(crate) fn varint(code: ErrorCode) -> VarInt {
-    VarInt::from_u64(code.0).expect("every code of HTTP/3 and WebTransport has at most 62 bits")
-}
-
-/// Who closes a session at our end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closer {
-    /// Its own script, which knows.
-    Script,
-    /// The server that it belongs to: the script has to be told.
-    Server,
-}
-
-/// How a session is closed at our end.
-#[derive(Clone, Debug)]
-pub(crate) struct Close {
-    pub(crate) by: Closer,
-    pub(crate) code: u32,
-    pub(crate) reason: String,
-}
-
-impl Close {
-    /// Without a code and a reason.
-    pub(crate) const fn plain(by: Closer) -> Self {
-        Self {
-            by,
-            code: 0,
-            reason: String::new(),
-        }
-    }
-}
-
-/// A session that exists on the wire: what its task, its streams and its door share.
-pub(crate) struct Session {
-    pub(crate) connection: Connection,
-    /// The number of its CONNECT stream.
-    pub(crate) id: u64,
-    pub(crate) port: Arc<Port>,
-    pub(crate) streams: Streams,
-    pub(crate) datagrams: Datagrams,
-    /// Cancelled when the session has ended: all its streams end too.
-    pub(crate) ended: CancellationToken,
-    /// How long streams that are finished wait, after the session's end, to hear that the peer has everything.
-    pub(crate) patience: OnceLock<Duration>,
-    /// The tasks of its streams.
-    pub(crate) tasks: TaskTracker,
-    pub(crate) close: watch::Sender<Option<Close>>,
-}
-
-impl Session {
-    /// A session on the CONNECT stream of that number.
-    pub(crate) fn new(connection: Connection, id: u64, port: Arc<Port>) -> Arc<Self> {
-        Arc::new(Self {
-            connection,
-            id,
-            port,
-            streams: Streams::default(),
-            datagrams: Datagrams::default(),
-            ended: CancellationToken::new(),
-            patience: OnceLock::new(),
-            tasks: TaskTracker::new(),
-            close: watch::Sender::new(None),
-        })
-    }
-
-    /// Takes a stream that the peer opened for this session.
-    pub(crate) fn deliver(&self, direction: Direction, stream: Stream) {
-        if self.ended.is_cancelled() {
-            discard(stream, ErrorCode::WT_SESSION_GONE);
-            return;
-        }
-        if self.streams.arrived(direction, stream) == streams::Tell::Now {
-            let event = match direction {
-                Direction::Bidirectional => WebTransportEvent::IncomingBidirectional,
-                Direction::Unidirectional => WebTransportEvent::IncomingUnidirectional,
-            };
-            self.port.emit(event, 0, 0, Payload::None);
-        }
-    }
-
-    /// Takes a datagram for this session.
-    pub(crate) fn deliver_datagram(&self, payload: Bytes) {
-        if self.datagrams.arrived(payload, Instant::now()) == datagrams::Tell::Now {
-            self.port
-                .emit(WebTransportEvent::DatagramsReadable, 0, 0, Payload::None);
-        }
-    }
-
-    /// Closes the session without a code unless it is closing already.
-    pub(crate) fn close_unless_closed(&self, by: Closer) {
-        self.close.send_if_modified(|close| {
-            let first = close.is_none();
-            close.get_or_insert(Close::plain(by));
-            first
-        });
-    }
-
-    /// Ends all streams and waits until they have said their last word. Called once by the session's task.
-    pub(crate) async fn end(&self, patience: Duration) {
-        self.patience.set(patience).expect("a session ends once");
-        self.ended.cancel();
-        for stream in self.streams.drain() {
-            discard(stream, ErrorCode::WT_SESSION_GONE);
-        }
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
-
-    /// The peer has ended a stream with the code that says that the session is gone. Its word about the session may come
-    /// later; false when it doesn't come in time.
-    pub(crate) async fn gone(&self, code: VarInt) -> bool {
-        code == varint(ErrorCode::WT_SESSION_GONE)
-            && tokio::time::timeout(CLOSE_TIMEOUT, self.ended.cancelled())
-                .await
-                .is_ok()
-    }
-
-    /// A stream of ours as it comes from quinn.
-    fn opened(&self, send: SendStream, receive: Option<RecvStream>) -> Stream {
-        let header = match &receive {
-            Some(_) => stream_header::encode_bidirectional(self.id),
-            None => stream_header::encode_unidirectional(self.id),
-        };
-        Stream {
-            send: Some(SendHalf {
-                stream: send,
-                header: header.into(),
-            }),
-            receive: receive.map(|stream| ReceiveHalf {
-                stream,
-                first: Bytes::new(),
-            }),
-        }
-    }
-
-    async fn open(&self, direction: Direction) -> std::result::Result<Stream, quinn::ConnectionError> {
-        match direction {
-            Direction::Bidirectional => {
-                let (send, receive) = self.connection.open_bi().await?;
-                Ok(self.opened(send, Some(receive)))
-            }
-            Direction::Unidirectional => {
-                let send = self.connection.open_uni().await?;
-                Ok(self.opened(send, None))
-            }
-        }
-    }
-
-    /// Opens the streams that scripts asked for and that had to wait for the peer's limit, in order.
-    pub(crate) async fn open_streams(&self, direction: Direction) -> quinn::ConnectionError {
-        loop {
-            self.streams.next_wanted(direction).await;
-            let stream = match self.open(direction).await {
-                Ok(stream) => stream,
-                Err(error) => return error,
-            };
-            if let Some(Opening { operation }) = self.streams.opened(direction) {
-                let key = self.streams.keep(stream);
-                self.port
-                    .emit(WebTransportEvent::StreamOpened, operation, key, Payload::None);
-            }
-        }
-    }
-
-    /// Sends the datagrams that scripts wrote.
-    pub(crate) async fn send_datagrams(&self) -> quinn::ConnectionError {
-        use quinn::SendDatagramError as Refused;
-        loop {
-            let tell = match self.datagrams.next_to_send().await {
-                None => datagrams::Tell::Now,
-                Some(datagram) => match self.connection.send_datagram_wait(datagram).await {
-                    // A datagram that does not fit is dropped, as the specification says.
-                    Ok(()) | Err(Refused::TooLarge | Refused::UnsupportedByPeer | Refused::Disabled) => {
-                        self.datagrams.sent()
-                    }
-                    Err(Refused::ConnectionLost(error)) => return error,
-                },
-            };
-            if tell == datagrams::Tell::Now {
-                self.port
-                    .emit(WebTransportEvent::DatagramsWritable, 0, 0, Payload::None);
-            }
-        }
-    }
-}
-
-/// Ends a stream that has no JavaScript objects.
-pub(crate) fn discard(stream: Stream, code: ErrorCode) {
-    if let Some(half) = stream.send {
-        send_stream::discard(half, code);
-    }
-    if let Some(half) = stream.receive {
-        receive_stream::discard(half, code);
-    }
-}
 
 /// The native half of a `WebTransport`.
 #[napi]
@@ -496,13 +291,4 @@ fn direction(bidirectional: bool) -> Direction {
 /// An age that is a time; anything else (negative, not a number, endless) is none.
 fn age(ms: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(ms / 1000.0).ok()
-}
-
-/// The bytes that tell a peer how a session ended.
-pub(crate) fn close_frame(close: &Close) -> Vec<u8> {
-    let capsule = Capsule::CloseSession {
-        code: close.code,
-        reason: close.reason.clone(),
-    };
-    super::http3::frame::data(&capsule.encode())
 }

@@ -12,13 +12,14 @@ use tokio::task::JoinSet;
 
 use super::connect_stream::ConnectStream;
 use super::datagrams;
+use super::established::{Closer, Session, discard, varint};
 use super::http3::Violation;
 use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Carrier, Frame, FrameDecoder};
 use super::http3::settings::Settings;
 use super::http3::stream_header::{self, StreamHeader};
 use super::limits::{EARLY_STREAMS, Role, SESSIONS_PER_CONNECTION, STREAM_HEADER_TIMEOUT};
-use super::session::{Closer, Session, WebTransportEvent, discard, varint};
+use super::session::WebTransportEvent;
 use super::streams::{Direction, ReceiveHalf, SendHalf, Stream};
 use crate::hub::Payload;
 
