@@ -84,6 +84,8 @@ pub(super) struct Channels {
     leftovers: HashMap<u16, Option<u32>>,
     pub(super) early: VecDeque<(u16, MessageKind, Bytes)>,
     pub(super) early_bytes: usize,
+    /// The highest TSN that has come.
+    pub(super) highest: Option<u32>,
     /// The last packet with user data; see [`Self::window_update`].
     pub(super) last_data: Option<Bytes>,
     pub(super) reopened: bool,
@@ -262,6 +264,11 @@ impl Channels {
             channel.failure = Some(Closed::Failed(why.into()));
             self.close(id);
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn fails(&self, id: u16) -> bool {
+        self.channels.get(&id).is_some_and(|channel| channel.failure.is_some())
     }
 
     /// Moves queued messages into the association, in turn, as far as its window lasts.

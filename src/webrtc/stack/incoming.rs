@@ -26,6 +26,7 @@ impl Channels {
                 Chunk::Abort => self.read_all(association),
                 Chunk::Data {
                     stream,
+                    tsn,
                     payload,
                     begins,
                     ends,
@@ -33,11 +34,19 @@ impl Channels {
                 } => {
                     divert |= self.diverted.contains(&stream);
                     has_data = true;
-                    if (!begins || !ends)
+                    // Serial number arithmetic. What is sent again is not counted again.
+                    let is_new = self
+                        .highest
+                        .is_none_or(|highest| (tsn.wrapping_sub(highest) as i32) > 0);
+                    if is_new {
+                        self.highest = Some(tsn);
+                    }
+                    if is_new
+                        && (!begins || !ends)
                         && let Some(channel) = self.channels.get_mut(&stream)
                     {
                         channel.partial = if ends { 0 } else { channel.partial + payload };
-                        // Twice, since retransmitted fragments are counted again.
+                        // Twice, since an end that was lost is not seen here.
                         if channel.partial > 2 * self.max_message_size {
                             too_long = Some(stream);
                         }

@@ -5,6 +5,8 @@ use bytes::{Bytes, BytesMut};
 const HEADER: usize = 12;
 const DATA: u8 = 0;
 const INIT: u8 = 1;
+const INIT_ACK: u8 = 2;
+const SACK: u8 = 3;
 const ABORT: u8 = 6;
 const END: u8 = 1;
 const BEGIN: u8 = 2;
@@ -108,6 +110,32 @@ pub(super) fn with_ports(packet: &[u8], (source, destination): (u16, u16)) -> By
     seal(copy)
 }
 
+/// The packet with a smaller receive window, if the peer says a larger one.
+pub(super) fn with_window(packet: Bytes, window: u32) -> Bytes {
+    let mut at = HEADER;
+    let mut copy: Option<BytesMut> = None;
+    while let Some([kind, _, l0, l1, ..]) = packet.get(at..) {
+        // All three have it in the same place.
+        let said = packet
+            .get(at + 8..at + 12)
+            .filter(|_| matches!(*kind, INIT | INIT_ACK | SACK));
+        if said.is_some_and(|said| said > &window.to_be_bytes()[..]) {
+            let copy = copy.get_or_insert_with(|| BytesMut::from(&packet[..]));
+            copy[at + 8..at + 12].copy_from_slice(&window.to_be_bytes());
+        }
+        at += usize::from(u16::from_be_bytes([*l0, *l1])).next_multiple_of(4).max(4);
+    }
+    copy.map_or(packet, seal)
+}
+
+/// The receive window that a packet with INIT or INIT ACK says.
+pub(super) fn first_window(packet: &[u8]) -> Option<u32> {
+    match packet.get(HEADER..HEADER + 12)? {
+        [INIT | INIT_ACK, _, _, _, _, _, _, _, w0, w1, w2, w3] => Some(u32::from_be_bytes([*w0, *w1, *w2, *w3])),
+        _ => None,
+    }
+}
+
 /// Repeats a packet's first user data such that it asks for an acknowledgement at once.
 pub(super) fn acknowledgement_request(packet: &Bytes) -> Option<Bytes> {
     chunks(packet).find_map(|chunk| match chunk {
@@ -169,6 +197,22 @@ mod tests {
             [(65535, 9, 12, 3, true, true, true), (6, 9, 32, 5, false, true, false)]
         );
         assert_eq!(moved.len(), packet.len());
+    }
+
+    #[test]
+    fn a_window_is_made_smaller_and_never_larger() {
+        let mut packet = vec![0; HEADER];
+        packet.extend([SACK, 0, 0, 16, 0, 0, 0, 1, 0, 0x20, 0, 0, 0, 0, 0, 0]);
+        packet.extend(data(5, BEGIN | END, b"abc"));
+        let packet = Bytes::from(packet);
+        assert_eq!(with_window(packet.clone(), 0x20_0000), packet);
+        let smaller = with_window(packet.clone(), 0x01_0000);
+        assert_eq!(smaller[HEADER + 8..HEADER + 12], [0, 1, 0, 0]);
+        assert_eq!(smaller[HEADER + 12..], packet[HEADER + 12..]);
+        assert_eq!(first_window(&packet), None);
+        let mut init = vec![0; HEADER];
+        init.extend([INIT, 0, 0, 20, 0, 0, 0, 1, 0, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(first_window(&init), Some(0x50_0000));
     }
 
     #[test]

@@ -34,6 +34,10 @@ pub(crate) struct SctpParameters {
     pub(crate) max_message_size: u32,
 }
 
+/// A receive window that follows the socket's buffer, as ours does, is not larger.
+const HONEST_WINDOW: u32 = 1024 * 1024;
+const BELIEVED_WINDOW: u32 = 96 * 1024;
+const BELIEVED_WINDOW_A_MILLISECOND: u32 = 16 * 1024;
 /// How long INIT or COOKIE ECHO waits for its answer; doubled each time.
 const FIRST_ATTEMPT: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: u32 = 5;
@@ -51,6 +55,8 @@ pub(super) struct Sctp {
     endpoint: Endpoint,
     parameters: SctpParameters,
     guard: Guard,
+    /// Whether the peer's window is larger than its socket's buffer can be.
+    boasts: bool,
     /// The crate begins a new association for each repeated INIT: all are kept until one connects.
     begun: Vec<(AssociationHandle, Association)>,
     connected: bool,
@@ -91,6 +97,7 @@ impl Sctp {
             endpoint,
             parameters,
             guard: Guard::default(),
+            boasts: false,
             begun,
             connected: false,
             attempts: 0,
@@ -128,6 +135,11 @@ impl Sctp {
     }
 
     pub(super) fn handle_input(&mut self, now: Instant, packet: Bytes) {
+        self.boasts |= packet::first_window(&packet).is_some_and(|window| window > HONEST_WINDOW);
+        let packet = match self.boasts {
+            true => packet::with_window(packet, self.believed_window()),
+            false => packet,
+        };
         if !self.connected && packet::chunks(&packet).next() == Some(Chunk::Init) {
             // Both ends send INIT, and ours may have come too early: as client, send it again at once.
             self.repeat(now);
@@ -148,6 +160,13 @@ impl Sctp {
             self.attempts = 0;
             self.watch(now);
         }
+    }
+
+    /// What to have in flight to a peer whose window says nothing of its socket's buffer, which on Linux holds some
+    /// hundred kilobytes; on a longer way less of it arrives at once.
+    fn believed_window(&self) -> u32 {
+        let milliseconds = self.round_trip().as_millis().min(200) as u32;
+        BELIEVED_WINDOW + milliseconds * BELIEVED_WINDOW_A_MILLISECOND
     }
 
     fn pass(&mut self, handle: AssociationHandle, event: AssociationEvent) {

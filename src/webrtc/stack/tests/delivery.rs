@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn opens_and_delivers_under_loss() {
     for percent in [5, 20] {
-        for seed in 0..25 {
+        for seed in 0..10 {
             let mut pair = connected(losing(percent, 1000 * percent + seed));
             let messages: Vec<Bytes> = (0..40u8)
                 .map(|n| Bytes::from(vec![n; 1 + usize::from(n) * 500]))

@@ -35,7 +35,7 @@ fn damaged_packets_end_at_most_the_association() {
     let mut next = random(3);
     let mut tap = Tap::new();
     let mut panics = 0;
-    for round in 0..40000 {
+    for round in 0..10_000 {
         if round % 100 == 0 {
             tap = Tap::new();
         }
@@ -66,4 +66,43 @@ fn damaged_packets_end_at_most_the_association() {
         }
     }
     assert_eq!(panics, 0, "panics");
+}
+
+/// Fragments of a message without end, from the first TSN that `b` expects of `a`.
+fn fragment(first: &Bytes, ahead: u32) -> Bytes {
+    const TSN: std::ops::Range<usize> = 16..20;
+    let mut packet = BytesMut::from(&first[..]);
+    let tsn = u32::from_be_bytes(packet[TSN].try_into().expect("four bytes"));
+    packet[TSN].copy_from_slice(&tsn.wrapping_add(ahead).to_be_bytes());
+    // Neither the beginning (but for the first) nor the end.
+    packet[13] = if ahead == 0 { 2 } else { 0 };
+    packet::with_ports(&packet, (5000, 5000))
+}
+
+/// Takes packets, and says whether a channel failed.
+fn take(pair: &mut Pair, packets: impl Iterator<Item = Bytes>) -> bool {
+    let now = pair.now;
+    let mut failed = false;
+    for packet in packets {
+        pair.b.stack.handle_packet(now, packet);
+        while pair.b.stack.poll_transmit(now).is_some() {}
+        while let Some(event) = pair.b.stack.poll_event(now) {
+            failed |= matches!(event, StackEvent::ChannelClosed { .. });
+        }
+        failed |= pair.b.stack.channels.fails(1);
+    }
+    failed
+}
+
+#[test]
+fn a_message_without_end_fails_its_channel_and_a_repeated_fragment_does_not() {
+    let mut tap = Tap::new();
+    let large = tap
+        .packets
+        .iter()
+        .max_by_key(|packet| packet.len())
+        .expect("packets")
+        .clone();
+    assert!(!take(&mut tap.pair, (0..2000).map(|round| fragment(&large, round % 5))));
+    assert!(take(&mut tap.pair, (0..2000).map(|round| fragment(&large, round))));
 }
