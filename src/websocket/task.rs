@@ -189,7 +189,7 @@ impl Driver {
             return Poll::Ready(());
         }
         loop {
-            self.write(cx);
+            let written = self.write(cx);
             if !self.read_ended {
                 match self.read(cx) {
                     Read::Ended => self.read_ended = true,
@@ -198,7 +198,7 @@ impl Driver {
                 }
             }
             // Reading may have left pongs to write.
-            if self.write_broken || !self.writing.is_empty() || !self.link.outgoing.lock().waits() {
+            if written.is_pending() || self.write_broken || !self.link.outgoing.lock().waits() {
                 break;
             }
         }
@@ -223,16 +223,17 @@ impl Driver {
         queue.closing.awaits_script() || (queue.closing.is_answering() && unwritten && !self.write_broken)
     }
 
-    /// Writes what waits, as far as the socket takes it.
-    fn write(&mut self, cx: &mut Context<'_>) {
+    /// Writes what waits, as far as the socket takes it. Pending: it takes no more, and wakes this task when it does.
+    fn write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut reported = 0;
-        loop {
+        let written = loop {
             if self.write_broken {
                 self.writing.clear();
             }
             if self.writing.is_empty() {
+                // TLS may have taken all and hold it back.
                 if !self.write_broken && !self.poll_flushed(cx) {
-                    break;
+                    break Poll::Pending;
                 }
                 let mut queue = self.link.outgoing.lock();
                 reported += queue.take(&mut self.writing, cx.waker());
@@ -240,7 +241,7 @@ impl Driver {
                     if !self.write_broken {
                         queue.closing.written();
                     }
-                    break;
+                    break Poll::Ready(());
                 }
                 continue;
             }
@@ -254,9 +255,9 @@ impl Driver {
                 }
                 // What the peer sent before it went away may still be read.
                 Poll::Ready(Ok(_) | Err(_)) => self.write_broken = true,
-                Poll::Pending => break,
+                Poll::Pending => break Poll::Pending,
             }
-        }
+        };
         if reported > 0 {
             let bytes = reported as u64;
             self.port.emit(
@@ -266,6 +267,7 @@ impl Driver {
                 Payload::None,
             );
         }
+        written
     }
 
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> bool {
