@@ -1,10 +1,10 @@
 // npm run test:nodes: npm test on each supported line of Node: the oldest release for the first two, recent ones for
-// the others. The binaries come from npm, into .nodes. Majors as arguments choose some of them.
+// the others. The binaries come from npm, into .nodes. Majors as arguments choose some lines.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { root, run, say } from './tasks.mjs';
+import { root, say } from './tasks.mjs';
 
 export const VERSIONS = { 20: '20.19.0', 22: '22.12.0', 24: '24.21.0', 26: '26.10.0' };
 
@@ -35,13 +35,19 @@ export function installNodes(majors) {
   });
 }
 
-if (process.argv[1] === import.meta.filename) {
-  const majors = process.argv.slice(2).filter((word) => word in VERSIONS);
-  const wanted = majors.length > 0 ? majors : Object.keys(VERSIONS);
-  const binaries = installNodes(wanted);
-  if (binaries.includes(undefined)) process.exit(1);
-  wanted.forEach((major, index) => {
+/** Runs npm test with each binary, all of them whatever one says. */
+function testOn(majors) {
+  const binaries = installNodes(majors);
+  majors.forEach((major, index) => {
+    const binary = binaries[index];
     say(`npm test on Node ${VERSIONS[major]}`);
-    run(binaries[index], [join(root, 'scripts/test.mjs')], { env: { ...process.env, WEBWIRE_NODES: '' } });
+    const env = { ...process.env, WEBWIRE_NODES: '' };
+    const options = { cwd: root, stdio: 'inherit', env };
+    if (!binary || spawnSync(binary, [join(root, 'scripts/test.mjs')], options).status !== 0) process.exitCode = 1;
   });
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const chosen = process.argv.slice(2).filter((word) => word in VERSIONS);
+  testOn(chosen.length > 0 ? chosen : Object.keys(VERSIONS));
 }
