@@ -21,10 +21,12 @@ export const {
   WebSocketServer,
   WebTransport,
   WebTransportBidirectionalStream,
+  WebTransportConnectionEvent,
   WebTransportDatagramDuplexStream,
   WebTransportDatagramsWritable,
   WebTransportError,
   WebTransportReceiveStream,
+  WebTransportRequest,
   WebTransportSendStream,
   WebTransportServer,
 } = webwire;

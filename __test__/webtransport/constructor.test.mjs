@@ -78,3 +78,11 @@ test('a WebTransportError has its source and code', () => {
   assert.deepEqual([plain.message, plain.source, plain.streamErrorCode], ['', 'stream', null]);
   assert.throws(() => new WebTransportError('', { source: 'nowhere' }), TypeError);
 });
+
+for (const port of [1, 6667, 10080]) {
+  test(`port ${port} is blocked`, async () => {
+    const client = new WebTransport(`https://localhost:${port}/`);
+    await assert.rejects(client.ready, { name: 'WebTransportError', source: 'session' });
+    await assert.rejects(client.closed, WebTransportError);
+  });
+}

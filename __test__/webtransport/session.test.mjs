@@ -174,6 +174,23 @@ test('the short way accepts every request', async (context) => {
   assert.equal((await client.closed).closeCode, 9);
 });
 
+test('a request waits until someone listens or reads; after a cancel it is refused', async (context) => {
+  const { cert, key, hash } = createCertificate();
+  const server = new WebTransportServer({ host: '127.0.0.1', cert, key });
+  context.after(() => server.close({ timeoutMs: 0 }));
+  await server.ready;
+  const listener = { hash, url: `https://127.0.0.1:${server.address().port}/` };
+  const [one, two] = [connect(listener), connect(listener)];
+  for await (const request of server.incomingRequests) {
+    await request.accept();
+    break;
+  }
+  const outcomes = await Promise.allSettled([one.ready, two.ready]);
+  assert.deepEqual(outcomes.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+  one.close();
+  two.close();
+});
+
 test('a port in use rejects ready with the code of the system', async (context) => {
   const socket = createSocket('udp4').bind(0, '127.0.0.1');
   context.after(() => socket.close());

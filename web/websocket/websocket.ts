@@ -1,6 +1,7 @@
 // WebSocket, the client's and the server's. https://websockets.spec.whatwg.org/#the-websocket-interface
 
 import { setImmediate as setRealImmediate } from 'node:timers';
+import { isBadPort } from '../bad-port.js';
 import { native } from '../binding.js';
 import { DOMException, fromNative } from '../errors.js';
 import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../event-target.js';
@@ -17,7 +18,7 @@ import {
   unsignedShort,
 } from '../webidl.js';
 import { CloseEvent, PingEvent } from './events.js';
-import { convertArguments, type Destination, isBadPort } from './options.js';
+import { convertArguments, type Destination } from './options.js';
 import { type Connection, Sending } from './sending.js';
 
 const { WebSocketConnection, WebSocketEvent } = native<{

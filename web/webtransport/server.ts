@@ -1,7 +1,7 @@
 // WebTransportServer: sessions that clients ask for, over HTTP/3. No standard has one; the shape is that of WebSocketServer.
 
 import { DOMException, exception, fromNative } from '../errors.js';
-import { defineEventHandlers, Event, EventTarget } from '../event-target.js';
+import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../event-target.js';
 import { type Dispatch, hub, type Registration } from '../hub.js';
 import { ReadableStream } from '../streams.js';
 import { pemText } from '../tls.js';
@@ -185,19 +185,34 @@ export class WebTransportConnectionEvent extends Event {
 
 type State = 'starting' | 'listening' | 'closing' | 'closed';
 
+const { dispatchEvent } = EventTarget.prototype;
+
 export class WebTransportServer extends EventTarget {
+  // `this`, since the class has no name yet that the compiled script could use.
+  static readonly #knowsListeners = onListenersChanged(this, (server, type, count) => {
+    if (type !== 'connection') return;
+    server.#heard = count > 0;
+    server.#next();
+  });
+
   readonly #registration: Registration;
   readonly #native: NativeListener;
   #state: State = 'starting';
   #address: ServerAddress | undefined;
   readonly #ready = deferred<void>();
   readonly #closed = deferred<void>();
-  readonly #requests: ReadableStream<WebTransportRequest>;
-  #controller!: ReadableStreamDefaultController<WebTransportRequest>;
+  /** Someone listens for `connection`. */
+  #heard = false;
+  /** Requests that nobody has taken yet, in order. */
+  readonly #queue: WebTransportRequest[] = [];
   /** Requests that have no answer, so that their signals can abort. */
   readonly #waiting = new Map<number, WebTransportRequest>();
-  /** Whether someone reads `incomingRequests`. */
-  #reading: 'not yet' | 'yes' | 'no longer' = 'not yet';
+  #requests: ReadableStream<WebTransportRequest> | undefined;
+  #controller: ReadableStreamDefaultController<WebTransportRequest> | undefined;
+  /** A read waits. */
+  #wanted = false;
+  /** The script wants no more requests. */
+  #cancelled = false;
 
   constructor(...given: unknown[]) {
     super();
@@ -205,20 +220,6 @@ export class WebTransportServer extends EventTarget {
     const [options] = given;
     const { cert, host, key, port } = ServerOptions(options, "Failed to construct 'WebTransportServer': options");
     const listen = { host, port, cert: pemText(cert, 'cert'), key: pemText(key, 'key') };
-    this.#requests = new ReadableStream<WebTransportRequest>(
-      {
-        start: (controller) => {
-          this.#controller = controller;
-        },
-        pull: () => {
-          this.#reading = 'yes';
-        },
-        cancel: () => {
-          this.#reading = 'no longer';
-        },
-      },
-      { highWaterMark: 0 },
-    );
     this.#registration = hub.register(this, WebTransportServer.#dispatch);
     try {
       this.#native = new NativeListener(hub.native, this.#registration.id, listen);
@@ -226,6 +227,7 @@ export class WebTransportServer extends EventTarget {
       this.#registration.close();
       throw fromNative(error);
     }
+    this.#heard = !WebTransportServer.#knowsListeners;
   }
 
   get ready(): Promise<void> {
@@ -237,7 +239,25 @@ export class WebTransportServer extends EventTarget {
     return { ...this.#address };
   }
 
+  /** The requests, each to be accepted or rejected. Once asked for, no request is accepted by itself. */
   get incomingRequests(): ReadableStream<WebTransportRequest> {
+    this.#requests ??= new ReadableStream<WebTransportRequest>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+          if (this.#state === 'closing' || this.#state === 'closed') controller.close();
+        },
+        pull: () => {
+          this.#wanted = true;
+          this.#next();
+        },
+        cancel: () => {
+          this.#cancelled = true;
+          this.#next();
+        },
+      },
+      { highWaterMark: 0 },
+    );
     return this.#requests;
   }
 
@@ -261,25 +281,37 @@ export class WebTransportServer extends EventTarget {
   #stop(): void {
     if (this.#state === 'starting' || this.#state === 'listening') {
       this.#state = 'closing';
-      if (this.#reading !== 'no longer') this.#controller.close();
+      if (!this.#cancelled) this.#controller?.close();
       for (const request of this.#waiting.values()) abandon(request);
       this.#waiting.clear();
+      this.#queue.length = 0;
     }
   }
 
   #request(key: number, text: string): void {
     const request = new WebTransportRequest(new Arrival(this.#answering, key, text));
     this.#waiting.set(key, request);
-    if (this.#reading === 'no longer') {
-      request.reject(UNAVAILABLE);
-      return;
-    }
-    if (this.#reading === 'yes' || this.#requests.locked) {
+    this.#queue.push(request);
+    this.#next();
+  }
+
+  /** Gives what waits to whoever wants it: the stream's reader or, the short way, the listeners for `connection`. */
+  #next(): void {
+    if (this.#cancelled) {
+      for (const request of this.#queue.splice(0)) request.reject(UNAVAILABLE);
+    } else if (this.#controller !== undefined) {
+      const request = this.#wanted ? this.#queue.shift() : undefined;
+      if (request === undefined) return;
+      this.#wanted = false;
       this.#controller.enqueue(request);
-      return;
+    } else if (this.#heard) {
+      for (const request of this.#queue.splice(0)) this.#acceptAtOnce(request);
     }
+  }
+
+  #acceptAtOnce(request: WebTransportRequest): void {
     request.accept().then(
-      (socket) => this.dispatchEvent(new WebTransportConnectionEvent(socket, request)),
+      (socket) => dispatchEvent.call(this, new WebTransportConnectionEvent(socket, request)),
       // The client has gone in the meantime.
       () => {},
     );
@@ -315,7 +347,10 @@ export class WebTransportServer extends EventTarget {
       case Kind.RequestGone: {
         const request = server.#waiting.get(a);
         server.#waiting.delete(a);
-        if (request !== undefined) abandon(request);
+        if (request === undefined) break;
+        const at = server.#queue.indexOf(request);
+        if (at !== -1) server.#queue.splice(at, 1);
+        abandon(request);
         break;
       }
       case Kind.ListenerEnded:

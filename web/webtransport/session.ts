@@ -1,6 +1,7 @@
 // A session's state and algorithms, behind the WebTransport object that shows them.
 // https://www.w3.org/TR/webtransport/#webtransport-internal-slots
 
+import { setImmediate as setRealImmediate } from 'node:timers';
 import { DOMException, fromNative } from '../errors.js';
 import { type Dispatch, hub, Operations, Payload, type Registration } from '../hub.js';
 import { ReadableStream } from '../streams.js';
@@ -58,7 +59,7 @@ class Incoming<Stream> {
 export class Session {
   readonly #registration: Registration;
   #native: NativeSession | undefined;
-  #state: State;
+  #state: State = 'connecting';
   readonly #ready = deferred<undefined>();
   readonly #closed = deferred<CloseInfo>();
   readonly #draining = deferred<undefined>();
@@ -78,15 +79,43 @@ export class Session {
   #protocol = '';
   #responseHeaders: Headers | null = null;
 
-  constructor(state: 'connecting' | 'connected', connect: (id: number) => NativeSession | null) {
-    this.#state = state;
+  constructor() {
     this.#registration = hub.register(this, Session.#dispatch);
     this.datagrams = createDatagrams(this);
     this.#bidirectional = new Incoming((incoming) => this.#accept(incoming, true, createBidirectionalStream));
     this.#unidirectional = new Incoming((incoming) => this.#accept(incoming, false, createReceiveStream));
+  }
+
+  /** Begins to connect: https://www.w3.org/TR/webtransport/#initialize-webtransport-over-http */
+  static connect(this: void, options: ConnectOptions): Session {
+    const session = new Session();
+    session.#attach((id) => new NativeSession(hub.native, id, options));
+    return session;
+  }
+
+  /** A session that fails without a packet. */
+  static blocked(this: void, message: string): Session {
+    const session = new Session();
+    setRealImmediate(() => {
+      session.#cleanUp(sessionError(message));
+      session.#registration.close();
+    });
+    return session;
+  }
+
+  /** A session that a server has accepted. */
+  static accepted(this: void, protocol: string, accept: (id: number) => NativeSession | null): Session {
+    const session = new Session();
+    session.#attach(accept);
+    session.#protocol = protocol;
+    session.#establish();
+    return session;
+  }
+
+  #attach(make: (id: number) => NativeSession | null): void {
     let native: NativeSession | null;
     try {
-      native = connect(this.#registration.id);
+      native = make(this.#registration.id);
     } catch (error) {
       this.#registration.close();
       throw fromNative(error);
@@ -96,19 +125,6 @@ export class Session {
       throw new DOMException('the client has gone', 'InvalidStateError');
     }
     this.#native = native;
-    if (state === 'connected') this.#establish();
-  }
-
-  /** Begins to connect: https://www.w3.org/TR/webtransport/#initialize-webtransport-over-http */
-  static connect(this: void, options: ConnectOptions): Session {
-    return new Session('connecting', (id) => new NativeSession(hub.native, id, options));
-  }
-
-  /** A session that a server has accepted. */
-  static accepted(this: void, protocol: string, accept: (id: number) => NativeSession | null): Session {
-    const session = new Session('connected', accept);
-    session.#protocol = protocol;
-    return session;
   }
 
   get native(): NativeSession {

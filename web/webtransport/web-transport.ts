@@ -1,5 +1,6 @@
 // https://www.w3.org/TR/webtransport/#webtransport
 
+import { isBadPort } from '../bad-port.js';
 import { DOMException } from '../errors.js';
 import { convertTlsOptions, trustWhatNodeTrusts } from '../tls.js';
 import {
@@ -191,9 +192,11 @@ function connect(given: readonly unknown[]): Session {
       throw new TypeError(`${context}: forbidden header ${headers[index]}`);
   }
   if (!headers.some((text, index) => index % 2 === 0 && text === 'origin')) headers.push('origin', target.origin);
+  const at = address(target);
+  if (isBadPort(at.port)) return Session.blocked(`port ${at.port} is blocked`);
   if (hashes.length === 0) trustWhatNodeTrusts();
   return Session.connect({
-    ...address(target),
+    ...at,
     protocols,
     headers,
     // A list of hashes of unknown algorithms is still a list: nothing matches it.
