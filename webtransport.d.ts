@@ -162,15 +162,13 @@ export interface WebTransportServerEventMap {
 }
 
 /** A session was accepted without being asked for: the short way of a WebTransportServer. */
-export class WebTransportConnectionEvent extends Event {
-  private constructor();
+export interface WebTransportConnectionEvent extends Event {
   readonly socket: WebTransport;
   readonly request: WebTransportRequest;
 }
 
 /** A CONNECT request that waits for `accept` or `reject`. */
-export class WebTransportRequest {
-  private constructor();
+export interface WebTransportRequest {
   /** The URL that the client asked for. */
   readonly url: string;
   readonly headers: Headers;
