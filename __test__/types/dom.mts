@@ -24,7 +24,6 @@ export type Checks = [
       | 'addTransceiver'
       | 'getReceivers'
       | 'getSenders'
-      | 'getStats'
       | 'getTransceivers'
       | 'onicecandidateerror'
       | 'ontrack'
