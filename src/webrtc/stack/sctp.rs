@@ -36,7 +36,7 @@ pub(crate) struct SctpParameters {
 
 /// A receive window that follows the socket's buffer, as ours does, is not larger.
 const HONEST_WINDOW: u32 = 1024 * 1024;
-const BELIEVED_WINDOW: u32 = 96 * 1024;
+const BELIEVED_WINDOW: u32 = 64 * 1024;
 const BELIEVED_WINDOW_A_MILLISECOND: u32 = 16 * 1024;
 /// How long INIT or COOKIE ECHO waits for its answer; doubled each time.
 const FIRST_ATTEMPT: Duration = Duration::from_millis(100);
@@ -57,6 +57,7 @@ pub(super) struct Sctp {
     guard: Guard,
     /// Whether the peer's window is larger than its socket's buffer can be.
     boasts: bool,
+    shortest_round_trip: Duration,
     /// The crate begins a new association for each repeated INIT: all are kept until one connects.
     begun: Vec<(AssociationHandle, Association)>,
     connected: bool,
@@ -98,6 +99,7 @@ impl Sctp {
             parameters,
             guard: Guard::default(),
             boasts: false,
+            shortest_round_trip: Duration::MAX,
             begun,
             connected: false,
             attempts: 0,
@@ -164,8 +166,17 @@ impl Sctp {
 
     /// What to have in flight to a peer whose window says nothing of its socket's buffer, which on Linux holds some
     /// hundred kilobytes; on a longer way less of it arrives at once.
-    fn believed_window(&self) -> u32 {
-        let milliseconds = self.round_trip().as_millis().min(200) as u32;
+    fn believed_window(&mut self) -> u32 {
+        // The shortest round trip: a full buffer makes it longer, which must not let more in.
+        if let Some((_, association)) = self.begun.first()
+            && association.rtt() > Duration::ZERO
+        {
+            self.shortest_round_trip = self.shortest_round_trip.min(association.rtt());
+        }
+        let milliseconds = match self.shortest_round_trip {
+            Duration::MAX => 0,
+            shortest => shortest.as_millis().min(200) as u32,
+        };
         BELIEVED_WINDOW + milliseconds * BELIEVED_WINDOW_A_MILLISECOND
     }
 
