@@ -28,8 +28,8 @@ const { values: options } = parseArgs({
   options: { file: { type: 'string' }, browser: { type: 'boolean', default: false } },
 });
 const path = options.file ? resolve(process.env.INIT_CWD ?? '.', options.file) : ownCore();
-const { size } = statSync(path);
-if (size === 0 || size > LARGEST) {
+const file = statSync(path, { throwIfNoEntry: false });
+if (!file?.isFile() || file.size === 0 || file.size > LARGEST) {
   console.error(`demo: ${path}: a file of 1 byte to 1 GiB is wanted`);
   process.exit(2);
 }
