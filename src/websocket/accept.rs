@@ -157,7 +157,7 @@ type Heard = (Transport, Vec<u8>, Result<ServerRequest, Vec<u8>>);
 async fn hear(stream: TcpStream, reception: &Reception) -> Option<Heard> {
     let mut transport = match &reception.tls {
         Some(acceptor) => Transport::TlsServer(Box::new(acceptor.accept(stream).await.ok()?)),
-        None => Transport::Tcp(Arc::new(stream)),
+        None => Transport::tcp(stream),
     };
     let mut buffer = Vec::new();
     loop {

@@ -49,7 +49,7 @@ pub(crate) async fn establish_connection(destination: Destination) -> Option<Ope
             let stream = TlsConnector::from(config).connect(name, stream).await.ok()?;
             Transport::TlsClient(Box::new(stream))
         }
-        None => Transport::Tcp(Arc::new(stream)),
+        None => Transport::tcp(stream),
     };
     transport.write_all(&destination.request.to_bytes()).await.ok()?;
     let mut buffer = Vec::new();

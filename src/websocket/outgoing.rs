@@ -9,7 +9,7 @@ use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::closing::{Closing, GOING_AWAY, close_payload};
@@ -78,9 +78,9 @@ enum Writer {
     /// The opening handshake is not done, or the transport has ended: nobody.
     None,
     /// Whoever adds to the queue, which is empty.
-    Anyone(Arc<TcpStream>),
+    Anyone(Arc<OwnedWriteHalf>),
     /// The task, until the queue is empty.
-    Task(Option<Arc<TcpStream>>),
+    Task(Option<Arc<OwnedWriteHalf>>),
 }
 
 /// The state under the lock.
@@ -262,7 +262,7 @@ impl Queue {
     }
 
     /// The opening handshake is done: the task may write, and what it lets others write goes to `direct`.
-    pub(crate) fn open(&mut self, direct: Option<Arc<TcpStream>>) {
+    pub(crate) fn open(&mut self, direct: Option<Arc<OwnedWriteHalf>>) {
         self.writer = Writer::Task(direct);
     }
 

@@ -21,6 +21,10 @@ use crate::hub::{Payload, Port};
 
 /// The read buffer of a thread: an idle connection has none.
 const READ_BUFFER: usize = 64 * 1024;
+/// A message that is worth an extra read to save its copy.
+const LONG: usize = 16 * 1024;
+/// More than any remainder that the reader leaves, and a header.
+const HEADER_READ: usize = 512;
 /// How long the peer has to end the transport after both Close frames, or to take our last words.
 const LINGER: Duration = Duration::from_secs(2);
 /// Reads of one turn, so that one busy connection leaves room for the others of its thread.
@@ -117,6 +121,7 @@ pub(crate) struct Driver {
     /// The peer takes no more bytes.
     write_broken: bool,
     shut_down: bool,
+    after_long: bool,
     /// The peer sends no more.
     read_ended: bool,
     stage: Stage,
@@ -132,6 +137,13 @@ enum Read {
     Yield,
     /// The transport has ended.
     Ended,
+}
+
+impl Drop for Driver {
+    /// However the task ends: nothing else may hold the socket.
+    fn drop(&mut self) {
+        self.link.outgoing.lock().end();
+    }
 }
 
 impl Driver {
@@ -156,6 +168,7 @@ impl Driver {
             writing: VecDeque::new(),
             write_broken: false,
             shut_down: false,
+            after_long: false,
             read_ended: false,
             stage: Stage::Open,
             deadline: None,
@@ -172,7 +185,6 @@ impl Driver {
             self.fail_if(done);
         }
         poll_fn(|cx| self.poll(cx)).await;
-        self.link.outgoing.lock().end();
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -339,7 +351,13 @@ impl Driver {
             let read = BUFFER.with_borrow_mut(|buffer| {
                 let before = self.tail.len();
                 buffer[..before].copy_from_slice(&self.tail);
-                let read = self.transport.poll_read(cx, &mut buffer[before..]);
+                // Behind a long message another one is likely: see its header, then read it to where it belongs.
+                let end = if std::mem::take(&mut self.after_long) {
+                    HEADER_READ
+                } else {
+                    READ_BUFFER
+                };
+                let read = self.transport.poll_read(cx, &mut buffer[before..end]);
                 if let Poll::Ready(Ok(length)) = read
                     && self.is_reading()
                 {
@@ -395,6 +413,7 @@ impl Driver {
                     self.port.emit(WebSocketEvent::Binary, 0, 0, Payload::Slice(data));
                 }
                 Incoming::Assembled(kind, data) if heard => {
+                    self.after_long = data.len() >= LONG;
                     let event = match kind {
                         Kind::Text => WebSocketEvent::Text,
                         Kind::Binary => WebSocketEvent::Binary,

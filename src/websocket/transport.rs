@@ -8,12 +8,13 @@ use std::task::{Context, Poll, ready};
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_rustls::{client, server};
 
 /// An established byte stream.
 pub(crate) enum Transport {
-    /// Shared with JavaScript's thread, which tries the first write of an idle queue itself.
-    Tcp(Arc<TcpStream>),
+    /// The writing half is shared with JavaScript's thread, which tries the first write of an idle queue itself.
+    Tcp(OwnedReadHalf, Arc<OwnedWriteHalf>),
     /// We are the TLS client.
     TlsClient(Box<client::TlsStream<TcpStream>>),
     /// We are the TLS server.
@@ -21,10 +22,16 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
+    /// Of a TCP connection.
+    pub(crate) fn tcp(stream: TcpStream) -> Self {
+        let (read, write) = stream.into_split();
+        Self::Tcp(read, Arc::new(write))
+    }
+
     /// The socket, when bytes can be written to it as they are.
-    pub(crate) fn direct(&self) -> Option<Arc<TcpStream>> {
+    pub(crate) fn direct(&self) -> Option<Arc<OwnedWriteHalf>> {
         match self {
-            Self::Tcp(stream) => Some(stream.clone()),
+            Self::Tcp(_, write) => Some(write.clone()),
             Self::TlsClient(_) | Self::TlsServer(_) => None,
         }
     }
@@ -33,7 +40,7 @@ impl Transport {
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut target = ReadBuf::new(buffer);
         let done = match self {
-            Self::Tcp(stream) => return poll_tcp(cx, || stream.try_read(target.initialized_mut()), stream),
+            Self::Tcp(read, _) => Pin::new(read).poll_read(cx, &mut target),
             Self::TlsClient(stream) => Pin::new(stream).poll_read(cx, &mut target),
             Self::TlsServer(stream) => Pin::new(stream).poll_read(cx, &mut target),
         };
@@ -50,11 +57,14 @@ impl Transport {
         limit: usize,
     ) -> Option<Poll<io::Result<usize>>> {
         match self {
-            Self::Tcp(stream) => Some(poll_tcp(
-                cx,
-                || stream.try_read_buf(&mut (&mut *buffer).limit(limit)),
-                stream,
-            )),
+            Self::Tcp(read, _) => {
+                let stream: &TcpStream = (*read).as_ref();
+                Some(poll_tcp(
+                    cx,
+                    || stream.try_read_buf(&mut (&mut *buffer).limit(limit)),
+                    stream,
+                ))
+            }
             Self::TlsClient(_) | Self::TlsServer(_) => None,
         }
     }
@@ -62,7 +72,8 @@ impl Transport {
     /// Writes some of `slices`.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(stream) => loop {
+            Self::Tcp(_, write) => loop {
+                let stream: &TcpStream = (**write).as_ref();
                 ready!(stream.poll_write_ready(cx))?;
                 match stream.try_write_vectored(slices) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -77,7 +88,7 @@ impl Transport {
     /// Passes on what TLS holds back.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(_) => Poll::Ready(Ok(())),
+            Self::Tcp(..) => Poll::Ready(Ok(())),
             Self::TlsClient(stream) => Pin::new(stream).poll_flush(cx),
             Self::TlsServer(stream) => Pin::new(stream).poll_flush(cx),
         }
@@ -86,7 +97,10 @@ impl Transport {
     /// Ends our direction; the peer sees the end of the stream behind what was written.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Tcp(stream) => Poll::Ready(socket2::SockRef::from(&**stream).shutdown(std::net::Shutdown::Write)),
+            Self::Tcp(_, write) => {
+                let stream: &TcpStream = (**write).as_ref();
+                Poll::Ready(socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write))
+            }
             Self::TlsClient(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::TlsServer(stream) => Pin::new(stream).poll_shutdown(cx),
         }
