@@ -39,7 +39,13 @@ class Sink {
     registration.unref();
     registration.letGo();
     this.#registration = registration;
-    this.#native = new NativeSendStream(hub.native, registration.id, this.#session.native, this.#key);
+    const session = this.#session.native;
+    try {
+      this.#native = new NativeSendStream(hub.native, registration.id, session, this.#key);
+    } catch {
+      // The session has ended on the network's side and took the stream with it. Its last event is on its way, and
+      // errors this stream too.
+    }
     this.#session.addStream(registration, Kind.SendEnded);
   }
 
