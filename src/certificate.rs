@@ -57,7 +57,7 @@ fn instant(ms: f64) -> std::result::Result<OffsetDateTime, Error> {
     // Nanoseconds of any date that X.509 can say fit; out of range saturates and is refused below.
     #[allow(clippy::cast_possible_truncation, reason = "whole milliseconds; the cast saturates")]
     let ms = ms as i128;
-    OffsetDateTime::from_unix_timestamp_nanos(ms * 1_000_000)
+    OffsetDateTime::from_unix_timestamp_nanos(ms.saturating_mul(1_000_000))
         .map_err(|_| Error::new(ErrorName::TypeError, "a certificate cannot carry this date"))
 }
 
