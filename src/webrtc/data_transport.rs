@@ -6,7 +6,7 @@ use bytes::Bytes;
 use napi::bindgen_prelude::{Uint8ArraySlice, Uint32ArraySlice};
 use napi_derive::napi;
 
-use super::driver::{Command, Connection};
+use super::command::{Command, Connection};
 use super::peer_transport::PeerTransport;
 use super::stack::{ChannelParameters, MessageKind, Origin, Reliability};
 use crate::hub::Hub;

@@ -7,22 +7,22 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
 use tokio::time::Sleep;
 
+use super::command::{Command, Connection, Policy, TEXT_FRAME, lock};
 use super::data_transport::{DataChannelClose, DataTransportEvent};
 use super::gatherer;
 use super::peer_transport::{
     DtlsTransportState, IceGatheringState, IceTransportState, PeerTransportEvent, SctpTransportState, TransportFailure,
 };
 use super::stack::{
-    ChannelParameters, Closed, Credentials, DtlsFailure, DtlsRole, Fingerprint, IceRole, IceState, MessageKind, Origin,
-    RemoteCandidate, SctpParameters, Stack, StackEvent, Transmit,
+    ChannelParameters, Closed, Credentials, DtlsFailure, IceState, MessageKind, Origin, SctpParameters, Stack,
+    StackEvent, Transmit,
 };
 use super::udp::{Run, Udp};
 use crate::hub::{Payload, Port, Terminal};
@@ -37,108 +37,29 @@ const MAX_WINDOW: usize = 1024 * 1024;
 const MIN_RECEIVE_WINDOW: usize = 384 * 1024;
 const MIN_SEND_WINDOW: usize = 64 * 1024;
 
-/// What JavaScript asks of a connection.
-pub(super) enum Command {
-    Gather(Credentials),
-    SetRemote(Credentials, IceRole),
-    AddCandidate(RemoteCandidate),
-    EndOfCandidates,
-    StartDtls(DtlsRole, Vec<Fingerprint>),
-    StartSctp {
-        local_port: u16,
-        remote_port: u16,
-        max_message_size: u32,
-    },
-    Open {
-        id: u16,
-        origin: Origin,
-        parameters: ChannelParameters,
-        port: Arc<Port>,
-    },
-    Send {
-        id: u16,
-        kind: MessageKind,
-        data: Bytes,
-    },
-    /// Many messages; each frame is a length with [`TEXT_FRAME`].
-    SendBatch {
-        id: u16,
-        frames: Vec<u32>,
-        data: Bytes,
-    },
-    /// The channel's consumer has room again.
-    Room(u16),
-    CloseChannel(u16),
-    Close,
-}
-
-/// `RTCIceTransportPolicy`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Policy {
-    /// Every candidate.
-    All,
-    /// Relayed candidates only, so that the peer learns no address of this machine.
-    Relay,
-}
-
-/// Set in a frame's length when the message is text.
-pub(super) const TEXT_FRAME: u32 = 0x8000_0000;
-
-/// The way down to a connection's task. Its queue is bounded by what JavaScript lets be buffered.
-#[derive(Default)]
-pub(super) struct Connection {
-    commands: Mutex<Vec<Command>>,
-    wake: Notify,
-    incoming: Mutex<HashMap<u16, ChannelParameters>>,
-}
-
-impl Connection {
-    /// Queues a command and wakes the task.
-    pub(super) fn command(&self, command: Command) {
-        let first = {
-            let mut commands = lock(&self.commands);
-            commands.push(command);
-            commands.len() == 1
-        };
-        if first {
-            self.wake.notify_one();
-        }
-    }
-
-    /// What the peer asked for when it opened a channel that nobody has taken yet.
-    pub(super) fn incoming(&self, id: u16) -> Option<ChannelParameters> {
-        lock(&self.incoming).get(&id).cloned()
-    }
-
-    /// Starts the task.
-    pub(super) fn start(self: &Arc<Self>, stack: Stack, policy: Policy, port: &Arc<Port>) {
-        let driver = Driver {
-            connection: self.clone(),
-            port: port.clone(),
-            stack,
-            policy,
-            sockets: Vec::new(),
-            candidates: Vec::new(),
-            gathered: None,
-            generation: 0,
-            channels: Channels::default(),
-            orphans: HashMap::new(),
-            held: None,
-            next: None,
-            closing: false,
-        };
-        let terminal = Terminal {
-            event: PeerTransportEvent::Closed as i32,
-            a: TransportFailure::Internal as u32,
-            b: 0,
-        };
-        port.spawn(terminal, driver.run());
-    }
-}
-
-/// A panic while a lock was held leaves the queue as it was: each change is one call.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Starts a connection's task.
+pub(super) fn start(connection: &Arc<Connection>, stack: Stack, policy: Policy, port: &Arc<Port>) {
+    let driver = Driver {
+        connection: connection.clone(),
+        port: port.clone(),
+        stack,
+        policy,
+        sockets: Vec::new(),
+        candidates: Vec::new(),
+        gathered: None,
+        generation: 0,
+        channels: Channels::default(),
+        orphans: HashMap::new(),
+        held: None,
+        next: None,
+        closing: false,
+    };
+    let terminal = Terminal {
+        event: PeerTransportEvent::Closed as i32,
+        a: TransportFailure::Internal as u32,
+        b: 0,
+    };
+    port.spawn(terminal, driver.run());
 }
 
 /// The channels' ways up. Each gets its terminal event even if the task panics.

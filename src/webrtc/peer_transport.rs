@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use napi_derive::napi;
 
-use super::driver::{Command, Connection, Policy};
+use super::command::{Command, Connection, Policy};
+use super::driver;
 use super::stack::{Credentials, DtlsRole, Fingerprint, IceRole, Identity, Reliability, Stack, parse_candidate};
 use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Port};
@@ -232,7 +233,7 @@ impl PeerTransport {
         } else {
             Policy::All
         };
-        connection.start(Stack::new(identity), policy, &port);
+        driver::start(&connection, Stack::new(identity), policy, &port);
         let max_message_size = options
             .max_message_size
             .unwrap_or(MAX_MESSAGE_SIZE)
