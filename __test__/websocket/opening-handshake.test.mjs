@@ -151,6 +151,7 @@ test('refused, reset and unknown hosts fail', async (t) => {
   const reset = await tcpServer(t, (socket) => socket.resetAndDestroy());
   assert.deepEqual(await heard(new WebSocket(reset.url)).closed, FAILED);
   assert.deepEqual(await heard(new WebSocket('ws://nowhere.invalid/')).closed, FAILED);
+  assert.deepEqual(await heard(new WebSocket(`wss://${'long'.repeat(20)}.localhost:${reset.port}/`)).closed, FAILED);
 });
 
 test('where the first address is dead, the next one opens', async (t) => {

@@ -200,9 +200,13 @@ impl<'a> Iterator for Messages<'a> {
 fn checked(destination: WebSocketDestination) -> Result<Destination> {
     let tls = match &destination.tls {
         Some(options) => {
-            let name = options.servername.clone().unwrap_or_else(|| destination.host.clone());
-            let name = ServerName::try_from(name)
-                .map_err(|_| Error::new(ErrorName::TypeError, "servername is neither a DNS name nor an address"))?;
+            let name = match &options.servername {
+                Some(name) => Some(ServerName::try_from(name.clone()).map_err(|_| {
+                    Error::new(ErrorName::TypeError, "servername is neither a DNS name nor an address")
+                })?),
+                // A host that no certificate can name fails like one that no resolver knows.
+                None => ServerName::try_from(destination.host.clone()).ok(),
+            };
             Some((client_config(options, &[b"http/1.1"])?, name))
         }
         None => None,

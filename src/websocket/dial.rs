@@ -24,8 +24,8 @@ pub(crate) struct Destination {
     /// Name or address, without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// For wss: the configuration and the name to check.
-    pub(crate) tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    /// For wss: the configuration, and the name to check if the host can have a certificate.
+    pub(crate) tls: Option<(Arc<rustls::ClientConfig>, Option<ServerName<'static>>)>,
     pub(crate) request: ClientRequest,
 }
 
@@ -46,7 +46,7 @@ pub(crate) async fn establish_connection(destination: Destination) -> Option<Ope
     let _harmless = stream.set_nodelay(true);
     let mut transport = match destination.tls {
         Some((config, name)) => {
-            let stream = TlsConnector::from(config).connect(name, stream).await.ok()?;
+            let stream = TlsConnector::from(config).connect(name?, stream).await.ok()?;
             Transport::TlsClient(Box::new(stream))
         }
         None => Transport::tcp(stream),

@@ -1,6 +1,7 @@
 // The arguments of `new WebSocket`, checked and converted before anything is dialled.
 // https://websockets.spec.whatwg.org/#dom-websocket-websocket
 
+import { constants } from 'node:buffer';
 import { DOMException } from '../errors.js';
 import { convertTlsOptions, type NativeTlsOptions, type TlsOptions } from '../tls.js';
 import { any, ByteString, type Converter, DOMString, dictionary, isObject, sequence, unsignedLong } from '../webidl.js';
@@ -24,7 +25,8 @@ export interface Destination {
   limits: Limits;
 }
 
-/** More than a script can want to hold, and twice the largest message of the Autobahn suite squared away. */
+const { MAX_STRING_LENGTH } = constants;
+/** What undici allows: far above what scripts exchange, and far below what hurts. */
 const MAX_MESSAGE_SIZE = 128 * 1024 * 1024;
 const HANDSHAKE_TIMEOUT_MS = 30_000;
 const CLOSE_TIMEOUT_MS = 10_000;
@@ -55,11 +57,18 @@ export const flatHeaders: Converter<string[]> = (value, context) => {
 
 const enforcedLong = unsignedLong('enforceRange');
 
+/** A text message becomes a string, and no string is longer than this. */
+const messageSize: Converter<number> = (value, context) => {
+  const size = enforcedLong(value, context);
+  if (size > MAX_STRING_LENGTH) throw new RangeError(`${context} is above ${MAX_STRING_LENGTH}`);
+  return size;
+};
+
 /** Members that clients and servers share. */
 export const limitMembers = {
   closeTimeoutMs: { type: enforcedLong, default: () => CLOSE_TIMEOUT_MS },
   handshakeTimeoutMs: { type: enforcedLong, default: () => HANDSHAKE_TIMEOUT_MS },
-  maxMessageSize: { type: enforcedLong, default: () => MAX_MESSAGE_SIZE },
+  maxMessageSize: { type: messageSize, default: () => MAX_MESSAGE_SIZE },
 } as const;
 
 const clientOptions = dictionary('WebSocketOptions', {
