@@ -21,12 +21,10 @@ export const {
   WebSocketServer,
   WebTransport,
   WebTransportBidirectionalStream,
-  WebTransportConnectionEvent,
   WebTransportDatagramDuplexStream,
   WebTransportDatagramsWritable,
   WebTransportError,
   WebTransportReceiveStream,
-  WebTransportRequest,
   WebTransportSendStream,
   WebTransportServer,
 } = webwire;

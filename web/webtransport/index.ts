@@ -6,5 +6,5 @@ export { WebTransportDatagramDuplexStream, WebTransportDatagramsWritable } from 
 export { WebTransportError } from './error.js';
 export { WebTransportReceiveStream } from './receive-stream.js';
 export { WebTransportSendStream } from './send-stream.js';
-export { WebTransportConnectionEvent, WebTransportRequest, WebTransportServer } from './server.js';
+export { WebTransportServer } from './server.js';
 export { WebTransport } from './web-transport.js';
