@@ -322,7 +322,10 @@ async fn attempt(
     address: SocketAddr,
     wait: Duration,
 ) -> Result<(Connection, Arc<Endpoint>), Failure> {
-    tokio::time::sleep(wait).await;
+    // A sleep of nothing still lasts until the timer's next millisecond.
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
     let endpoint = limits::client_endpoint(address).map_err(|error| Failure(error.to_string()))?;
     let connecting = endpoint.connect_with(config, address, &server_name);
     let connecting = connecting.map_err(|error| Failure(error.to_string()))?;
