@@ -22,12 +22,12 @@ const perTurn = [
 const cases = [
   {
     title: 'receive 64 B text',
-    parameters: { case: 'receive', kind: 'text', size: 64, count: 1_000_000 },
+    parameters: { case: 'receive', kind: 'text', size: 64, count: 4_000_000 },
     measures: [{ key: 'rate', unit: 'messages/s', mark: atLeast(1.5, 'ws') }, perMessage[1]],
   },
   {
     title: 'receive 64 B binary',
-    parameters: { case: 'receive', kind: 'binary', size: 64, count: 1_000_000 },
+    parameters: { case: 'receive', kind: 'binary', size: 64, count: 4_000_000 },
     measures: perMessage,
   },
   {
