@@ -31,7 +31,9 @@ const SCENARIOS = [
 /** Runs a scenario to its end. */
 async function run({ signal: killed }, binary, ...args) {
   const file = path.join(import.meta.dirname, 'scenarios.mjs');
-  const child = spawn(binary, ['--expose-gc', file, ...args], { signal: killed, killSignal: 'SIGKILL' });
+  // Only where it is needed: Node 22 has been seen to fail at making the extension for a thread that ends.
+  const flags = args[1] === 'collected' ? ['--expose-gc'] : [];
+  const child = spawn(binary, [...flags, file, ...args], { signal: killed, killSignal: 'SIGKILL' });
   // What the killing of a test that took too long says, the test has said.
   child.on('error', () => {});
   let output = '';
