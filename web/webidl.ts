@@ -106,11 +106,15 @@ export function sequence<Type>(converter: Converter<Type>): Converter<Type[]> {
   };
 }
 
+/** Every enumeration and dictionary by its name; the tests compare them with the IDL. */
+export const declarations = new Map<string, readonly string[] | Members>();
+
 /** `enum Name { … }` */
 export function enumeration<const Values extends readonly string[]>(
   name: string,
   values: Values,
 ): Converter<Values[number]> {
+  declarations.set(name, values);
   const allowed = new Set<string>(values);
   return (value, context) => {
     const string = DOMString(value, context);
@@ -147,6 +151,7 @@ export function dictionary<const Declared extends Members>(
   name: string,
   members: Declared,
 ): Converter<DictionaryOf<Declared>> {
+  declarations.set(name, members);
   const entries = Object.entries(members);
   return (value, context) => {
     if (value !== undefined && value !== null && !isObject(value)) throw new TypeError(`${context} is not an object`);

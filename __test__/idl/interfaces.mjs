@@ -16,23 +16,29 @@ const SPECIFICATIONS = {
 /** Interfaces of scopes that Node does not have: an identity provider's own, and a transform's worker. */
 const OTHER_SCOPES = ['RTCIdentityProviderGlobalScope', 'RTCIdentityProviderRegistrar', 'DedicatedWorkerGlobalScope'];
 
-/** Resolves to a map of name → `{ name, inheritance, members }`, in the order of the specifications. */
-export async function interfaces() {
+/** Resolves to all definitions, in the order of the specifications. */
+export async function definitions() {
   const files = await idl.listAll();
-  const definitions = [];
+  const found = [];
   for (const [specification, only] of Object.entries(SPECIFICATIONS)) {
     for (const definition of await files[specification].parse()) {
-      if (only === undefined || only.includes(definition.name)) definitions.push(definition);
+      if (only === undefined || only.includes(definition.name)) found.push(definition);
     }
   }
+  return found;
+}
+
+/** Resolves to a map of name → `{ name, inheritance, members }`, in the order of the specifications. */
+export async function interfaces() {
+  const found = await definitions();
   const all = new Map();
   const mixins = new Map();
-  for (const { type, name, partial, inheritance, members } of definitions) {
+  for (const { type, name, partial, inheritance, members } of found) {
     if (type === 'interface' && !partial && !OTHER_SCOPES.includes(name)) {
       all.set(name, { name, inheritance, members: [...members] });
     } else if (type === 'interface mixin') mixins.set(name, members);
   }
-  for (const { type, name, partial, members, target, includes } of definitions) {
+  for (const { type, name, partial, members, target, includes } of found) {
     if (type === 'interface' && partial) all.get(name)?.members.push(...members);
     if (type === 'includes') all.get(target)?.members.push(...(mixins.get(includes) ?? []));
   }
