@@ -63,7 +63,7 @@ impl Guard {
                 None => false,
             },
             SACK => spans_once(body),
-            ABORT | ERROR => are_whole(body),
+            ABORT | ERROR => are_readable(body),
             RE_CONFIG => are_whole(body) && self.admits_reset(body),
             _ => true,
         }
@@ -134,7 +134,20 @@ fn tsn(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
 }
 
-/// Whether a list of causes or parameters is made of whole ones.
+/// Whether the crate can read a list of causes: it steps from one to the next without the padding between them, and
+/// slices by the lengths that it then finds.
+fn are_readable(mut causes: &[u8]) -> bool {
+    while let [_, _, l0, l1, ..] = *causes {
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        if length < 4 || length > causes.len() {
+            return false;
+        }
+        causes = &causes[length..];
+    }
+    true
+}
+
+/// Whether a list of parameters is made of whole ones.
 fn are_whole(mut list: &[u8]) -> bool {
     while !list.is_empty() {
         let [_, _, l0, l1, ..] = *list else { return false };
@@ -238,7 +251,10 @@ mod tests {
         assert!(!guard.admits(&[0; HEADER]));
         assert!(!guard.admits(&[0; 5]));
         assert!(!guard.admits(&packet(ABORT, &[0, 12, 0, 200])));
-        assert!(!guard.admits(&packet(ERROR, &[0, 12, 0])));
+        assert!(!guard.admits(&packet(ERROR, &[0, 12, 0, 3])));
+        assert!(guard.admits(&packet(ABORT, &[0, 12, 0, 5, b'x'])));
+        // Whole with padding between the causes, and not as the crate walks them.
+        assert!(!guard.admits(&packet(ERROR, &[0, 12, 0, 5, b'x', 0, 0xff, 0xff, 0, 12, 0, 4])));
         assert!(guard.admits(&packet(ABORT, &[])));
         let mut long = packet(SACK, &[0; 12]);
         long[HEADER + 3] = 200;
