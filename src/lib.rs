@@ -4,10 +4,12 @@
 
 mod buffer;
 pub mod certificate;
+#[cfg(test)]
+mod corpus;
 pub mod error;
 pub mod hub;
 mod runtime;
 pub mod tls;
 pub mod webrtc;
-mod websocket;
+pub mod websocket;
 pub mod webtransport;

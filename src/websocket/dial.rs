@@ -47,7 +47,7 @@ pub(crate) async fn establish_connection(destination: Destination) -> Option<Ope
     let mut transport = match destination.tls {
         Some((config, name)) => {
             let stream = TlsConnector::from(config).connect(name?, stream).await.ok()?;
-            Transport::other(stream)
+            Transport::TlsClient(Box::new(stream))
         }
         None => Transport::tcp(stream),
     };

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::frame::{MAX_CONTROL_PAYLOAD, Role, advance_mask, apply_mask};
+use super::frame::{MAX_CONTROL_PAYLOAD, MAX_HEADER, Role, advance_mask, apply_mask};
 
 /// Frames that one message may have. A peer could otherwise keep us busy for ever with empty ones.
 const MAX_FRAGMENTS: u32 = 131_072;
@@ -144,10 +144,14 @@ impl MessageReader {
             }
             let mut cursor = Cursor::new(&input[*position..]);
             let Some((header, length)) = FrameHeader::parse(&mut cursor).map_err(invalid_header)? else {
+                self.check_front(&input[*position..])?;
                 return Ok(None);
             };
             let header_length = cursor.position() as usize;
-            self.check_header(&header, header_length, length)?;
+            self.check_header(&header, length)?;
+            if length > i64::MAX as u64 || header.len(length) != header_length {
+                return Err(protocol_error("invalid payload length"));
+            }
             let start = *position + header_length;
             let whole = length <= (input.len() - start) as u64;
             match header.opcode {
@@ -250,8 +254,22 @@ impl MessageReader {
         Ok(Some((assembly.kind, assembly.data.freeze())))
     }
 
-    /// Everything that a header alone can get wrong, but for the size of a message.
-    fn check_header(&self, header: &FrameHeader, header_length: usize, length: u64) -> Result<(), Failure> {
+    /// Fails as soon as the first two bytes of a header are wrong, whether the rest comes or not.
+    fn check_front(&self, input: &[u8]) -> Result<(), Failure> {
+        let [first, second, ..] = input else {
+            return Ok(());
+        };
+        // The longest header: what is missing of the length and the mask is 0.
+        let mut padded = [0; MAX_HEADER];
+        (padded[0], padded[1]) = (*first, *second);
+        let Some((header, _)) = FrameHeader::parse(&mut Cursor::new(&padded[..])).map_err(invalid_header)? else {
+            return Ok(());
+        };
+        self.check_header(&header, u64::from(second & 0x7f))
+    }
+
+    /// Everything that a header alone can get wrong, but for how a length is written and the size of a message.
+    fn check_header(&self, header: &FrameHeader, length: u64) -> Result<(), Failure> {
         // RSV1 is permessage-deflate's, on the first frame of a data message; no extension has been agreed.
         if header.rsv1 || header.rsv2 || header.rsv3 {
             return Err(protocol_error("reserved bits are set"));
@@ -261,14 +279,12 @@ impl MessageReader {
             (Role::Server, None) => return Err(protocol_error("a client must mask its frames")),
             (Role::Client, None) | (Role::Server, Some(_)) => {}
         }
-        if length > i64::MAX as u64 || header.len(length) != header_length {
-            return Err(protocol_error("invalid payload length"));
-        }
         match header.opcode {
             OpCode::Control(_) if !header.is_final => Err(protocol_error("a control frame must not be fragmented")),
             OpCode::Control(_) if length > MAX_CONTROL_PAYLOAD as u64 => {
                 Err(protocol_error("a control frame must not exceed 125 bytes"))
             }
+            OpCode::Control(Control::Close) if length == 1 => Err(protocol_error("invalid close payload")),
             OpCode::Data(Data::Continue) if self.assembly.is_none() => {
                 Err(protocol_error("there is no message to continue"))
             }

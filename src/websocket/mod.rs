@@ -8,6 +8,8 @@ pub(crate) mod closing;
 pub(crate) mod connection;
 pub(crate) mod dial;
 pub(crate) mod frame;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub(crate) mod handshake;
 pub(crate) mod listener;
 pub(crate) mod message;

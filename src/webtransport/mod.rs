@@ -10,6 +10,8 @@ mod client;
 mod connect_stream;
 mod datagrams;
 mod established;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub(crate) mod http3;
 mod limits;
 pub mod listener;

@@ -2,51 +2,7 @@
 
 use super::*;
 use crate::websocket::frame::write_frame;
-
-#[derive(Debug, PartialEq, Eq)]
-enum Seen {
-    Text(String),
-    Binary(Vec<u8>),
-    Ping(Vec<u8>),
-    Pong(Vec<u8>),
-    Close(Option<(u16, String)>),
-    Failed(u16),
-}
-
-fn own(incoming: Incoming<'_>) -> Seen {
-    match incoming {
-        Incoming::Text(text) => Seen::Text(text.into()),
-        Incoming::Binary(bytes) => Seen::Binary(bytes.into()),
-        Incoming::Assembled(Kind::Text, bytes) => Seen::Text(String::from_utf8(bytes.into()).expect("was checked")),
-        Incoming::Assembled(Kind::Binary, bytes) => Seen::Binary(bytes.into()),
-        Incoming::Ping(bytes) => Seen::Ping(bytes.into()),
-        Incoming::Pong(bytes) => Seen::Pong(bytes.into()),
-        Incoming::Close(frame) => Seen::Close(frame.map(|frame| (frame.code, frame.reason.into()))),
-    }
-}
-
-/// Feeds `stream` in chunks of `size` bytes, as a task does it.
-fn read(reader: &mut MessageReader, stream: &[u8], size: usize) -> Vec<Seen> {
-    let mut seen = Vec::new();
-    let mut buffer = Vec::new();
-    for chunk in stream.chunks(size) {
-        buffer.extend_from_slice(chunk);
-        let mut position = 0;
-        loop {
-            match reader.next(&mut buffer, &mut position) {
-                Ok(Some(incoming)) => seen.push(own(incoming)),
-                Ok(None) => break,
-                Err(failure) => {
-                    seen.push(Seen::Failed(failure.code));
-                    return seen;
-                }
-            }
-        }
-        buffer.drain(..position);
-        assert!(buffer.len() < 139);
-    }
-    seen
-}
+use crate::websocket::fuzzing::{Seen, read};
 
 fn client(stream: &[u8]) -> Vec<Seen> {
     let whole = read(&mut MessageReader::new(Role::Client, 1 << 20), stream, usize::MAX);
@@ -208,6 +164,25 @@ fn broken_frames_fail_with_1002() {
     ];
     for (name, stream) in cases {
         assert_eq!(client(stream).last(), Some(&Seen::Failed(1002)), "{name}");
+    }
+}
+
+#[test]
+fn two_bytes_are_enough_to_fail() {
+    for (first, second) in [
+        (0xc1, 126),
+        (0x83, 126),
+        (0x80, 126),
+        (0x09, 0),
+        (0x89, 126),
+        (0x89, 127),
+        (0x88, 1),
+        (0x81, 0xfe),
+    ] {
+        assert_eq!(client(&[first, second]), [Seen::Failed(1002)], "{first:x} {second:x}");
+    }
+    for (first, second) in [(0x81, 126), (0x02, 127)] {
+        assert_eq!(client(&[first, second]), [], "{first:x} {second:x}");
     }
 }
 

@@ -1,0 +1,138 @@
+//! What the fuzz targets of `fuzz/` do with a peer's bytes. Their corpora are replayed as tests.
+
+use super::frame::Role;
+use super::handshake::{ClientRequest, parse_request, parse_response};
+use super::message::{Incoming, Kind, MessageReader};
+
+/// What a reader made of its input.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    Text(String),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(Option<(u16, String)>),
+    Failed(u16),
+}
+
+impl Seen {
+    fn of(incoming: Incoming<'_>) -> Self {
+        match incoming {
+            Incoming::Text(text) => Self::Text(text.into()),
+            Incoming::Binary(bytes) => Self::Binary(bytes.into()),
+            Incoming::Assembled(Kind::Text, bytes) => Self::Text(String::from_utf8(bytes.into()).expect("was checked")),
+            Incoming::Assembled(Kind::Binary, bytes) => Self::Binary(bytes.into()),
+            Incoming::Ping(bytes) => Self::Ping(bytes.into()),
+            Incoming::Pong(bytes) => Self::Pong(bytes.into()),
+            Incoming::Close(frame) => Self::Close(frame.map(|frame| (frame.code, frame.reason.into()))),
+        }
+    }
+}
+
+/// Feeds `stream` in chunks of `size` bytes, as a task does it.
+pub(super) fn read(reader: &mut MessageReader, stream: &[u8], size: usize) -> Vec<Seen> {
+    let mut seen = Vec::new();
+    let mut buffer = Vec::new();
+    for chunk in stream.chunks(size) {
+        buffer.extend_from_slice(chunk);
+        let mut position = 0;
+        loop {
+            match reader.next(&mut buffer, &mut position) {
+                Ok(Some(incoming)) => seen.push(Seen::of(incoming)),
+                Ok(None) => break,
+                Err(failure) => {
+                    seen.push(Seen::Failed(failure.code));
+                    return seen;
+                }
+            }
+        }
+        buffer.drain(..position);
+        assert!(buffer.len() < 139);
+    }
+    seen
+}
+
+/// Frames: the first byte chooses the role, the second the size of the pieces. The pieces give what the whole gives, no
+/// message is over the limit, and nothing follows a failure.
+pub fn frames(data: &[u8]) {
+    const LIMIT: usize = 70_000;
+    let [role, size, stream @ ..] = data else {
+        return;
+    };
+    let role = if role & 1 == 0 { Role::Client } else { Role::Server };
+    let whole = read(&mut MessageReader::new(role, LIMIT), stream, usize::MAX);
+    let pieces = read(&mut MessageReader::new(role, LIMIT), stream, 1 + usize::from(*size));
+    assert_eq!(whole, pieces);
+    for (index, seen) in whole.iter().enumerate() {
+        match seen {
+            Seen::Text(text) => assert!(text.len() <= LIMIT),
+            Seen::Binary(bytes) => assert!(bytes.len() <= LIMIT),
+            Seen::Ping(bytes) | Seen::Pong(bytes) => assert!(bytes.len() <= 125),
+            Seen::Close(_) => {}
+            Seen::Failed(code) => {
+                assert!(matches!(code, 1002 | 1007 | 1008 | 1009));
+                assert_eq!(index + 1, whole.len());
+            }
+        }
+    }
+}
+
+/// A server's answer to the opening handshake: it ends where it ends however much follows, and opens nothing that was
+/// not asked for.
+pub fn response(data: &[u8]) {
+    let Ok(Some((response, end))) = parse_response(data) else {
+        return;
+    };
+    assert!(end <= data.len());
+    let (again, same) = parse_response(&data[..end])
+        .expect("it was valid")
+        .expect("it was whole");
+    assert_eq!(
+        (&again.headers, again.status, same),
+        (&response.headers, response.status, end)
+    );
+    let request = ClientRequest {
+        target: "/".into(),
+        host: "localhost".into(),
+        key: "dGhlIHNhbXBsZSBub25jZQ==".into(),
+        protocols: vec!["chat".into()],
+        headers: Vec::new(),
+    };
+    if let Ok(protocol) = request.check(&response) {
+        assert!(response.status == 101 && (protocol.is_empty() || protocol == "chat"));
+    }
+}
+
+/// A client's request: what is accepted can be answered, and no header of it breaks a line.
+pub fn request(data: &[u8]) {
+    let Ok(Some((request, end))) = parse_request(data) else {
+        return;
+    };
+    assert!(end <= data.len());
+    for (name, value) in &request.headers {
+        assert!(!name.contains(['\r', '\n', '\0']) && !value.contains(['\r', '\n', '\0']));
+    }
+    let answer = request.accept(None, &[]);
+    let (answer, _) = parse_response(&answer).expect("ours is valid").expect("and whole");
+    assert_eq!(answer.status, 101);
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::corpus::replay;
+
+    #[test]
+    fn frames() {
+        replay("websocket_frames", super::frames);
+    }
+
+    #[test]
+    fn response() {
+        replay("websocket_response", super::response);
+    }
+
+    #[test]
+    fn request() {
+        replay("websocket_request", super::request);
+    }
+}
