@@ -156,7 +156,7 @@ type Heard = (Transport, Vec<u8>, Result<ServerRequest, Vec<u8>>);
 /// Reads up to the end of the request; an invalid one comes with its answer.
 async fn hear(stream: TcpStream, reception: &Reception) -> Option<Heard> {
     let mut transport = match &reception.tls {
-        Some(acceptor) => Transport::TlsServer(Box::new(acceptor.accept(stream).await.ok()?)),
+        Some(acceptor) => Transport::other(acceptor.accept(stream).await.ok()?),
         None => Transport::tcp(stream),
     };
     let mut buffer = Vec::new();

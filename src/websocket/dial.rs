@@ -47,7 +47,7 @@ pub(crate) async fn establish_connection(destination: Destination) -> Option<Ope
     let mut transport = match destination.tls {
         Some((config, name)) => {
             let stream = TlsConnector::from(config).connect(name?, stream).await.ok()?;
-            Transport::TlsClient(Box::new(stream))
+            Transport::other(stream)
         }
         None => Transport::tcp(stream),
     };

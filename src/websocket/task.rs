@@ -1,7 +1,6 @@
 //! One task owns each open connection: socket → messages → hub, and the send queue → socket, until the closing
 //! handshake or a failure ends it.
 
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -14,25 +13,18 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::closing::{ABNORMAL, Ended};
 use super::connection::WebSocketEvent;
 use super::frame::Role;
-use super::message::{Failure, Incoming, Kind, MessageReader};
-use super::outgoing::{Chunk, Outgoing, consume, slices};
+use super::message::{Failure, MessageReader};
+use super::outgoing::{Chunk, Outgoing};
 use super::transport::Transport;
 use crate::hub::{Payload, Port};
 
-/// The read buffer of a thread: an idle connection has none.
-const READ_BUFFER: usize = 64 * 1024;
-/// A message that is worth an extra read to save its copy.
-const LONG: usize = 16 * 1024;
-/// More than any remainder that the reader leaves, and a header.
-const HEADER_READ: usize = 512;
+mod reading;
+mod writing;
+
+use reading::Read;
+
 /// How long the peer has to end the transport after both Close frames, or to take our last words.
 const LINGER: Duration = Duration::from_secs(2);
-/// Reads of one turn, so that one busy connection leaves room for the others of its thread.
-const READS_A_TURN: usize = 16;
-
-thread_local! {
-    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into_boxed_slice());
-}
 
 /// What the door and the task of one connection share.
 pub(crate) struct Link {
@@ -127,16 +119,6 @@ pub(crate) struct Driver {
     stage: Stage,
     deadline: Option<Pin<Box<Sleep>>>,
     room: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-}
-
-/// What reading came to.
-enum Read {
-    /// The socket has no more, or the script no room for it.
-    Pending,
-    /// The turn is over, the socket may have more.
-    Yield,
-    /// The transport has ended.
-    Ended,
 }
 
 impl Drop for Driver {
@@ -235,64 +217,6 @@ impl Driver {
         queue.closing.awaits_script() || (queue.closing.is_answering() && unwritten && !self.write_broken)
     }
 
-    /// Writes what waits, as far as the socket takes it. Pending: it takes no more, and wakes this task when it does.
-    fn write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut reported = 0;
-        let written = loop {
-            if self.write_broken {
-                self.writing.clear();
-            }
-            if self.writing.is_empty() {
-                // TLS may have taken all and hold it back.
-                if !self.write_broken && !self.poll_flushed(cx) {
-                    break Poll::Pending;
-                }
-                let mut queue = self.link.outgoing.lock();
-                reported += queue.take(&mut self.writing, cx.waker());
-                if self.writing.is_empty() {
-                    if !self.write_broken {
-                        queue.closing.written();
-                    }
-                    break Poll::Ready(());
-                }
-                continue;
-            }
-            let (slices, count) = slices(&self.writing);
-            match self.transport.poll_write(cx, &slices[..count]) {
-                Poll::Ready(Ok(length)) if length > 0 => {
-                    reported += consume(&mut self.writing, length);
-                    if self.stage == Stage::Closing {
-                        self.set_deadline(self.limits.close_timeout);
-                    }
-                }
-                // What the peer sent before it went away may still be read.
-                Poll::Ready(Ok(_) | Err(_)) => self.write_broken = true,
-                Poll::Pending => break Poll::Pending,
-            }
-        };
-        if reported > 0 {
-            let bytes = reported as u64;
-            self.port.emit(
-                WebSocketEvent::Drained,
-                bytes as u32,
-                (bytes >> 32) as u32,
-                Payload::None,
-            );
-        }
-        written
-    }
-
-    fn poll_flushed(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.transport.poll_flush(cx) {
-            Poll::Ready(Ok(())) => true,
-            Poll::Ready(Err(_)) => {
-                self.write_broken = true;
-                true
-            }
-            Poll::Pending => false,
-        }
-    }
-
     /// Moves the stage as far as the closing handshake is.
     fn follow_closing(&mut self, cx: &mut Context<'_>) {
         if matches!(self.stage, Stage::Open | Stage::Closing) {
@@ -325,131 +249,6 @@ impl Driver {
             Some(deadline) => deadline.as_mut().reset(at),
             None => self.deadline = Some(Box::pin(sleep(after))),
         }
-    }
-
-    /// Reads what the socket has, as far as the script has room for it.
-    fn read(&mut self, cx: &mut Context<'_>) -> Read {
-        for _ in 0..READS_A_TURN {
-            if self.is_reading() {
-                if !self.poll_room(cx) {
-                    return Read::Pending;
-                }
-                if let Some((buffer, limit)) = self.reader.payload_room()
-                    && let Some(read) = self.transport.poll_read_onto(cx, buffer, limit)
-                {
-                    match read {
-                        Poll::Ready(Ok(length)) if length > 0 => {
-                            let done = self.reader.arrived(length).and_then(|()| self.parse(&mut []));
-                            self.fail_if(done);
-                        }
-                        Poll::Ready(Ok(_) | Err(_)) => return Read::Ended,
-                        Poll::Pending => return Read::Pending,
-                    }
-                    continue;
-                }
-            }
-            let read = BUFFER.with_borrow_mut(|buffer| {
-                let before = self.tail.len();
-                buffer[..before].copy_from_slice(&self.tail);
-                // Behind a long message another one is likely: see its header, then read it to where it belongs.
-                let end = if std::mem::take(&mut self.after_long) {
-                    HEADER_READ
-                } else {
-                    READ_BUFFER
-                };
-                let read = self.transport.poll_read(cx, &mut buffer[before..end]);
-                if let Poll::Ready(Ok(length)) = read
-                    && self.is_reading()
-                {
-                    let done = self.parse(&mut buffer[..before + length]);
-                    self.fail_if(done);
-                }
-                read
-            });
-            match read {
-                Poll::Ready(Ok(length)) if length > 0 => {}
-                Poll::Ready(Ok(_) | Err(_)) => return Read::Ended,
-                Poll::Pending => return Read::Pending,
-            }
-        }
-        Read::Yield
-    }
-
-    /// Whether what the peer sends still counts. Otherwise it is read only to see the end.
-    fn is_reading(&self) -> bool {
-        match self.stage {
-            Stage::Open => true,
-            Stage::Closing => self.link.outgoing.lock().closing.is_reading(),
-            Stage::Waiting | Stage::Failing => false,
-        }
-    }
-
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.room.is_none() {
-            if self.port.has_room() {
-                return true;
-            }
-            let port = self.port.clone();
-            self.room = Some(Box::pin(async move { port.room().await }));
-        }
-        let ready = self.room.as_mut().is_none_or(|room| room.as_mut().poll(cx).is_ready());
-        if ready {
-            self.room = None;
-        }
-        ready
-    }
-
-    /// Hands the messages in `input` on and keeps the rest.
-    fn parse(&mut self, input: &mut [u8]) -> Result<(), Failure> {
-        let mut position = 0;
-        while let Some(incoming) = self.reader.next(input, &mut position)? {
-            // After the script's close() no message is heard.
-            let heard = self.stage == Stage::Open;
-            match incoming {
-                Incoming::Text(text) if heard => {
-                    self.port.emit(WebSocketEvent::Text, 0, 0, Payload::Text(text));
-                }
-                Incoming::Binary(data) if heard => {
-                    self.port.emit(WebSocketEvent::Binary, 0, 0, Payload::Slice(data));
-                }
-                Incoming::Assembled(kind, data) if heard => {
-                    self.after_long = data.len() >= LONG;
-                    let event = match kind {
-                        Kind::Text => WebSocketEvent::Text,
-                        Kind::Binary => WebSocketEvent::Binary,
-                    };
-                    self.port.emit(event, 0, 0, Payload::Bytes(data));
-                }
-                Incoming::Text(_) | Incoming::Binary(_) | Incoming::Assembled(..) => {}
-                Incoming::Ping(data) => {
-                    self.link.outgoing.lock().answer_ping(data);
-                    if heard {
-                        self.port.emit(WebSocketEvent::Ping, 0, 0, Payload::Slice(data));
-                    }
-                }
-                Incoming::Pong(data) => {
-                    if heard {
-                        self.port.emit(WebSocketEvent::Pong, 0, 0, Payload::Slice(data));
-                    }
-                }
-                Incoming::Close(frame) => {
-                    let mut queue = self.link.outgoing.lock();
-                    let first = queue.closing.is_open();
-                    queue.closing.receive(frame.as_ref());
-                    drop(queue);
-                    if first {
-                        self.port.emit(WebSocketEvent::Closing, 0, 0, Payload::None);
-                        self.stage = Stage::Closing;
-                        self.set_deadline(self.limits.close_timeout);
-                    }
-                    self.tail.clear();
-                    return Ok(());
-                }
-            }
-        }
-        self.tail.clear();
-        self.tail.extend_from_slice(&input[position..]);
-        Ok(())
     }
 
     fn fail_if(&mut self, done: Result<(), Failure>) {

@@ -1,4 +1,4 @@
-//! The byte stream under a connection: TCP, or TLS over it.
+//! The byte stream under a connection: TCP, or whatever lies over it or beside it (TLS, a socket of the file system).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,16 +9,18 @@ use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio_rustls::{client, server};
+
+/// What bytes can be read from and written to.
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 /// An established byte stream.
 pub(crate) enum Transport {
     /// The writing half is shared with JavaScript's thread, which tries the first write of an idle queue itself.
     Tcp(OwnedReadHalf, Arc<OwnedWriteHalf>),
-    /// We are the TLS client.
-    TlsClient(Box<client::TlsStream<TcpStream>>),
-    /// We are the TLS server.
-    TlsServer(Box<server::TlsStream<TcpStream>>),
+    /// TLS, or anything else that is not a bare TCP connection.
+    Other(Box<dyn ByteStream>),
 }
 
 impl Transport {
@@ -28,11 +30,16 @@ impl Transport {
         Self::Tcp(read, Arc::new(write))
     }
 
+    /// Of any other stream.
+    pub(crate) fn other(stream: impl ByteStream + 'static) -> Self {
+        Self::Other(Box::new(stream))
+    }
+
     /// The socket, when bytes can be written to it as they are.
     pub(crate) fn direct(&self) -> Option<Arc<OwnedWriteHalf>> {
         match self {
             Self::Tcp(_, write) => Some(write.clone()),
-            Self::TlsClient(_) | Self::TlsServer(_) => None,
+            Self::Other(_) => None,
         }
     }
 
@@ -41,8 +48,7 @@ impl Transport {
         let mut target = ReadBuf::new(buffer);
         let done = match self {
             Self::Tcp(read, _) => Pin::new(read).poll_read(cx, &mut target),
-            Self::TlsClient(stream) => Pin::new(stream).poll_read(cx, &mut target),
-            Self::TlsServer(stream) => Pin::new(stream).poll_read(cx, &mut target),
+            Self::Other(stream) => Pin::new(stream).poll_read(cx, &mut target),
         };
         ready!(done)?;
         Poll::Ready(Ok(target.filled().len()))
@@ -65,7 +71,7 @@ impl Transport {
                     stream,
                 ))
             }
-            Self::TlsClient(_) | Self::TlsServer(_) => None,
+            Self::Other(_) => None,
         }
     }
 
@@ -80,8 +86,7 @@ impl Transport {
                     done => return Poll::Ready(done),
                 }
             },
-            Self::TlsClient(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
-            Self::TlsServer(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Other(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
         }
     }
 
@@ -89,8 +94,7 @@ impl Transport {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(..) => Poll::Ready(Ok(())),
-            Self::TlsClient(stream) => Pin::new(stream).poll_flush(cx),
-            Self::TlsServer(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Other(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -101,8 +105,7 @@ impl Transport {
                 let stream: &TcpStream = (**write).as_ref();
                 Poll::Ready(socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write))
             }
-            Self::TlsClient(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::TlsServer(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Other(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 

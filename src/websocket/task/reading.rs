@@ -1,0 +1,159 @@
+//! A connection's reading half: socket → messages → hub.
+
+use std::cell::RefCell;
+use std::task::{Context, Poll};
+
+use super::{Driver, Stage};
+use crate::hub::Payload;
+use crate::websocket::connection::WebSocketEvent;
+use crate::websocket::message::{Failure, Incoming, Kind};
+
+/// The read buffer of a thread: an idle connection has none.
+const READ_BUFFER: usize = 64 * 1024;
+/// A message that is worth an extra read to save its copy.
+const LONG: usize = 16 * 1024;
+/// More than any remainder that the reader leaves, and a header.
+const HEADER_READ: usize = 512;
+/// Reads of one turn, so that one busy connection leaves room for the others of its thread.
+const READS_A_TURN: usize = 16;
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into_boxed_slice());
+}
+
+/// What reading came to.
+pub(super) enum Read {
+    /// The socket has no more, or the script no room for it.
+    Pending,
+    /// The turn is over, the socket may have more.
+    Yield,
+    /// The transport has ended.
+    Ended,
+}
+
+impl Driver {
+    /// Reads what the socket has, as far as the script has room for it.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Read {
+        for _ in 0..READS_A_TURN {
+            if self.is_reading() {
+                if !self.poll_room(cx) {
+                    return Read::Pending;
+                }
+                if let Some((buffer, limit)) = self.reader.payload_room()
+                    && let Some(read) = self.transport.poll_read_onto(cx, buffer, limit)
+                {
+                    match read {
+                        Poll::Ready(Ok(length)) if length > 0 => {
+                            let done = self.reader.arrived(length).and_then(|()| self.parse(&mut []));
+                            self.fail_if(done);
+                        }
+                        Poll::Ready(Ok(_) | Err(_)) => return Read::Ended,
+                        Poll::Pending => return Read::Pending,
+                    }
+                    continue;
+                }
+            }
+            let read = BUFFER.with_borrow_mut(|buffer| {
+                let before = self.tail.len();
+                buffer[..before].copy_from_slice(&self.tail);
+                // Behind a long message another one is likely: see its header, then read it to where it belongs.
+                let end = if std::mem::take(&mut self.after_long) {
+                    HEADER_READ
+                } else {
+                    READ_BUFFER
+                };
+                let read = self.transport.poll_read(cx, &mut buffer[before..end]);
+                if let Poll::Ready(Ok(length)) = read
+                    && self.is_reading()
+                {
+                    let done = self.parse(&mut buffer[..before + length]);
+                    self.fail_if(done);
+                }
+                read
+            });
+            match read {
+                Poll::Ready(Ok(length)) if length > 0 => {}
+                Poll::Ready(Ok(_) | Err(_)) => return Read::Ended,
+                Poll::Pending => return Read::Pending,
+            }
+        }
+        Read::Yield
+    }
+
+    /// Whether what the peer sends still counts. Otherwise it is read only to see the end.
+    fn is_reading(&self) -> bool {
+        match self.stage {
+            Stage::Open => true,
+            Stage::Closing => self.link.outgoing.lock().closing.is_reading(),
+            Stage::Waiting | Stage::Failing => false,
+        }
+    }
+
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.room.is_none() {
+            if self.port.has_room() {
+                return true;
+            }
+            let port = self.port.clone();
+            self.room = Some(Box::pin(async move { port.room().await }));
+        }
+        let ready = self.room.as_mut().is_none_or(|room| room.as_mut().poll(cx).is_ready());
+        if ready {
+            self.room = None;
+        }
+        ready
+    }
+
+    /// Hands the messages in `input` on and keeps the rest.
+    pub(super) fn parse(&mut self, input: &mut [u8]) -> Result<(), Failure> {
+        let mut position = 0;
+        while let Some(incoming) = self.reader.next(input, &mut position)? {
+            // After the script's close() no message is heard.
+            let heard = self.stage == Stage::Open;
+            match incoming {
+                Incoming::Text(text) if heard => {
+                    self.port.emit(WebSocketEvent::Text, 0, 0, Payload::Text(text));
+                }
+                Incoming::Binary(data) if heard => {
+                    self.port.emit(WebSocketEvent::Binary, 0, 0, Payload::Slice(data));
+                }
+                Incoming::Assembled(kind, data) if heard => {
+                    self.after_long = data.len() >= LONG;
+                    let event = match kind {
+                        Kind::Text => WebSocketEvent::Text,
+                        Kind::Binary => WebSocketEvent::Binary,
+                    };
+                    self.port.emit(event, 0, 0, Payload::Bytes(data));
+                }
+                Incoming::Text(_) | Incoming::Binary(_) | Incoming::Assembled(..) => {}
+                Incoming::Ping(data) => {
+                    self.link.outgoing.lock().answer_ping(data);
+                    if heard {
+                        self.port.emit(WebSocketEvent::Ping, 0, 0, Payload::Slice(data));
+                    }
+                }
+                Incoming::Pong(data) => {
+                    if heard {
+                        self.port.emit(WebSocketEvent::Pong, 0, 0, Payload::Slice(data));
+                    }
+                }
+                Incoming::Close(frame) => {
+                    let mut queue = self.link.outgoing.lock();
+                    let first = queue.closing.is_open();
+                    queue.closing.receive(frame.as_ref());
+                    drop(queue);
+                    if first {
+                        self.port.emit(WebSocketEvent::Closing, 0, 0, Payload::None);
+                        self.stage = Stage::Closing;
+                        self.set_deadline(self.limits.close_timeout);
+                    }
+                    self.tail.clear();
+                    return Ok(());
+                }
+            }
+        }
+        self.tail.clear();
+        self.tail.extend_from_slice(&input[position..]);
+        Ok(())
+    }
+}

@@ -1,0 +1,68 @@
+//! A connection's writing half: the send queue → socket.
+
+use std::task::{Context, Poll};
+
+use super::{Driver, Stage};
+use crate::hub::Payload;
+use crate::websocket::connection::WebSocketEvent;
+use crate::websocket::outgoing::{consume, slices};
+
+impl Driver {
+    /// Writes what waits, as far as the socket takes it. Pending: it takes no more, and wakes this task when it does.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut reported = 0;
+        let written = loop {
+            if self.write_broken {
+                self.writing.clear();
+            }
+            if self.writing.is_empty() {
+                // TLS may have taken all and hold it back.
+                if !self.write_broken && !self.poll_flushed(cx) {
+                    break Poll::Pending;
+                }
+                let mut queue = self.link.outgoing.lock();
+                reported += queue.take(&mut self.writing, cx.waker());
+                if self.writing.is_empty() {
+                    if !self.write_broken {
+                        queue.closing.written();
+                    }
+                    break Poll::Ready(());
+                }
+                continue;
+            }
+            let (slices, count) = slices(&self.writing);
+            match self.transport.poll_write(cx, &slices[..count]) {
+                Poll::Ready(Ok(length)) if length > 0 => {
+                    reported += consume(&mut self.writing, length);
+                    if self.stage == Stage::Closing {
+                        self.set_deadline(self.limits.close_timeout);
+                    }
+                }
+                // What the peer sent before it went away may still be read.
+                Poll::Ready(Ok(_) | Err(_)) => self.write_broken = true,
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        if reported > 0 {
+            let bytes = reported as u64;
+            self.port.emit(
+                WebSocketEvent::Drained,
+                bytes as u32,
+                (bytes >> 32) as u32,
+                Payload::None,
+            );
+        }
+        written
+    }
+
+    fn poll_flushed(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.transport.poll_flush(cx) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(_)) => {
+                self.write_broken = true;
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+}
