@@ -55,6 +55,46 @@ export interface WebSocketOptions extends TlsOptions {
   closeTimeoutMs?: number;
 }
 
+/** What subscribers of `webwire:websocket:open` get. */
+export interface WebSocketOpenMessage {
+  readonly websocket: WebSocket;
+  /** Without user and password. */
+  readonly url: string;
+  readonly protocol: string;
+  readonly extensions: string;
+}
+
+/** What subscribers of `webwire:websocket:close` get. */
+export interface WebSocketCloseMessage {
+  readonly websocket: WebSocket;
+  readonly url: string;
+  readonly code: number;
+  readonly reason: string;
+  readonly wasClean: boolean;
+}
+
+/** What subscribers of `webwire:websocket:error` get, and a script must not. */
+export interface WebSocketErrorMessage {
+  readonly websocket: WebSocket;
+  readonly url: string;
+  readonly error: WebSocketFailure;
+}
+
+/** Why a connection failed, in the manner of Node's system errors. */
+export interface WebSocketFailure extends Error {
+  /** What was under way: `transport` is the open connection, `abort` a `close()` of the script before it. */
+  readonly phase: 'dns' | 'connect' | 'tls' | 'handshake' | 'transport' | 'frame' | 'abort';
+  /** `ECONNREFUSED`, `ENOTFOUND`, `ETIMEDOUT`, `EOF`, `CERT_HAS_EXPIRED`, `ERR_HANDSHAKE_STATUS` … */
+  readonly code: string;
+  readonly syscall?: string;
+  readonly address?: string;
+  readonly port?: number;
+  /** Of an HTTP answer that did not open the connection. */
+  readonly status?: number;
+  /** Of the Close frame that the peer got for what it sent. */
+  readonly closeCode?: number;
+}
+
 /** A WebSocket, of a client or accepted by a WebSocketServer. https://websockets.spec.whatwg.org/#the-websocket-interface */
 export class WebSocket extends EventTargetOf<WebSocketEventMap> {
   static readonly CONNECTING: 0;

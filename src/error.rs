@@ -104,6 +104,13 @@ pub type Result<T> = std::result::Result<T, napi::Error<ErrorName>>;
 /// The name that Node gives to a system error.
 pub(crate) fn system_code(error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind as Kind;
+    // What std has no kind for.
+    #[cfg(unix)]
+    match error.raw_os_error() {
+        Some(23) => return "ENFILE",
+        Some(24) => return "EMFILE",
+        Some(_) | None => {}
+    }
     match error.kind() {
         Kind::AddrInUse => "EADDRINUSE",
         Kind::AddrNotAvailable => "EADDRNOTAVAIL",
@@ -115,6 +122,9 @@ pub(crate) fn system_code(error: &std::io::Error) -> &'static str {
         Kind::NetworkUnreachable => "ENETUNREACH",
         Kind::NotFound => "ENOENT",
         Kind::InvalidInput => "EINVAL",
+        Kind::BrokenPipe => "EPIPE",
+        Kind::ConnectionAborted => "ECONNABORTED",
+        Kind::UnexpectedEof => "EOF",
         _ => "EIO",
     }
 }

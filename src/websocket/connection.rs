@@ -6,17 +6,18 @@ use std::time::Duration;
 use napi::bindgen_prelude::BufferSlice;
 use napi_derive::napi;
 use rustls::pki_types::ServerName;
-use tokio::time::timeout;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
 
-use super::closing::{ABNORMAL, Ended};
-use super::dial::{Destination, establish_connection};
+use super::cause::Cause;
+use super::closing::ABNORMAL;
+use super::dial::{Deadline, Destination, establish_connection};
 use super::frame::Role;
 use super::handshake::ClientRequest;
 use super::message::Kind;
 use super::outgoing::Added;
-use super::task::{Driver, Failed, Limits, Link, emit_closed};
+use super::task::{Driver, Limits, Link, emit_failed};
 use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Payload, Port, Terminal};
 use crate::tls::{TlsOptions, client_config};
@@ -40,6 +41,9 @@ pub enum WebSocketEvent {
     Closing,
     /// The end: `a` is the code, bit 0 of `b` says that it was clean, bit 1 that it failed; the payload is the reason.
     Closed,
+    /// For the operator, before `Closed`: why the connection failed. `a` is the status of an HTTP answer or the code of our
+    /// Close frame, or 0; the payload is the phase, a code, the system call, the address, the port and a text, NULs between.
+    Failed,
 }
 
 impl From<WebSocketEvent> for i32 {
@@ -238,24 +242,17 @@ pub(crate) fn headers(flat: Vec<String>) -> Vec<(String, String)> {
 
 async fn connect(destination: Destination, time: Duration, limits: Limits, link: Arc<Link>, port: Arc<Port>) {
     let opened = tokio::select! {
-        opened = timeout(time, establish_connection(destination)) => opened.ok().flatten(),
-        () = link.aborted() => None,
+        opened = establish_connection(destination, Deadline::at(Instant::now() + time)) => opened,
+        () = link.aborted() => Err(Cause::aborted()),
     };
     match opened {
-        Some(opened) => {
+        Ok(opened) => {
             port.emit(WebSocketEvent::Open, 0, 0, Payload::Text(&opened.protocol));
             Driver::new(opened.transport, opened.rest, Role::Client, limits, link, port)
                 .run()
                 .await;
         }
-        None => {
-            let ended = Ended {
-                was_clean: false,
-                code: ABNORMAL,
-                reason: String::new(),
-            };
-            emit_closed(&port, &ended, Failed::Yes);
-        }
+        Err(cause) => emit_failed(&port, &cause),
     }
 }
 

@@ -1,23 +1,17 @@
 //! The client's way to an open connection: names, addresses, TCP, TLS, opening handshake
 //! ([RFC 6455 section 4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)).
 
-use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use tokio::net::{TcpStream, lookup_host};
-use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
+use super::cause::{Cause, Phase};
 use super::handshake::{ClientRequest, parse_response};
+use super::tcp;
 use super::transport::Transport;
-
-/// How long an address may take before the next one is tried beside it
-/// ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305#section-5)).
-const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// Where to, and what to ask for.
 pub(crate) struct Destination {
@@ -38,105 +32,61 @@ pub(crate) struct Opened {
     pub(crate) protocol: String,
 }
 
-/// Establishes a WebSocket connection. `None`: it failed, in a way that a script must not learn
-/// ([WHATWG](https://websockets.spec.whatwg.org/#feedback-from-the-protocol)). Cancel safe: nothing stays.
-pub(crate) async fn establish_connection(destination: Destination) -> Option<Opened> {
-    let stream = connect(&destination.host, destination.port).await.ok()?;
-    // A socket that cannot be told to send at once still sends.
-    let _harmless = stream.set_nodelay(true);
+/// Establishes a WebSocket connection. Cancel safe: nothing stays.
+pub(crate) async fn establish_connection(destination: Destination, deadline: Deadline) -> Result<Opened, Cause> {
+    let addresses = tcp::addresses(&destination.host, destination.port);
+    let addresses = deadline.within(Phase::Dns, addresses).await?;
+    let stream = deadline.within(Phase::Connect, tcp::connect(addresses)).await?;
     let mut transport = match destination.tls {
         Some((config, name)) => {
-            let stream = TlsConnector::from(config).connect(name?, stream).await.ok()?;
-            Transport::other(stream)
+            let name = name.ok_or_else(Cause::nameless)?;
+            let handshake = async { TlsConnector::from(config).connect(name, stream).await };
+            let stream = async { handshake.await.map_err(|error| Cause::tls(&error)) };
+            Transport::other(deadline.within(Phase::Tls, stream).await?)
         }
         None => Transport::tcp(stream),
     };
-    transport.write_all(&destination.request.to_bytes()).await.ok()?;
+    let shaken = shake_hands(&mut transport, &destination.request);
+    let (rest, protocol) = deadline.within(Phase::Handshake, shaken).await?;
+    Ok(Opened {
+        transport,
+        rest,
+        protocol,
+    })
+}
+
+/// Sends the request and reads the answer: what came behind it, and the subprotocol.
+async fn shake_hands(transport: &mut Transport, request: &ClientRequest) -> Result<(Vec<u8>, String), Cause> {
+    let written = transport.write_all(&request.to_bytes()).await;
+    written.map_err(|error| Cause::system(Phase::Handshake, "write", &error))?;
     let mut buffer = Vec::new();
     loop {
-        if transport.read_some(&mut buffer).await.ok()? == 0 {
-            return None;
+        match transport.read_some(&mut buffer).await {
+            Ok(0) => return Err(Cause::read(Phase::Handshake, None)),
+            Ok(_) => {}
+            Err(error) => return Err(Cause::read(Phase::Handshake, Some(&error))),
         }
-        if let Some((response, end)) = parse_response(&buffer).ok()? {
-            let protocol = destination.request.check(&response).ok()?;
-            let rest = buffer.split_off(end);
-            return Some(Opened {
-                transport,
-                rest,
-                protocol,
-            });
+        if let Some((response, end)) = parse_response(&buffer)? {
+            let protocol = request.check(&response)?;
+            return Ok((buffer.split_off(end), protocol));
         }
     }
 }
 
-/// Connects to the first address of the host that answers, trying both families in turn.
-async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut waiting = interleave(addresses(host, port).await?).into_iter();
-    if let (Some(only), 0) = (waiting.as_slice().first(), waiting.len().saturating_sub(1)) {
-        return TcpStream::connect(*only).await;
+/// When all steps together must be done.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(Instant);
+
+impl Deadline {
+    pub(crate) fn at(instant: Instant) -> Self {
+        Self(instant)
     }
-    let mut attempts = JoinSet::new();
-    let mut last = io::Error::from(io::ErrorKind::NotFound);
-    loop {
-        match waiting.next() {
-            Some(address) => {
-                attempts.spawn(TcpStream::connect(address));
-            }
-            None if attempts.is_empty() => return Err(last),
-            None => {}
+
+    /// A step, as far as there is time for it.
+    async fn within<T>(self, phase: Phase, step: impl Future<Output = Result<T, Cause>>) -> Result<T, Cause> {
+        match timeout_at(self.0, step).await {
+            Ok(done) => done,
+            Err(_) => Err(Cause::timed_out(phase)),
         }
-        tokio::select! {
-            Some(done) = attempts.join_next() => match done {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = error,
-                Err(error) => last = io::Error::other(error),
-            },
-            () = sleep(NEXT_ADDRESS), if waiting.len() > 0 => {}
-        }
-    }
-}
-
-/// The host's addresses. Names below `localhost` are this machine, whatever a resolver says
-/// ([RFC 6761](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)).
-async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    if host.strip_suffix('.').unwrap_or(host).ends_with(".localhost") {
-        return Ok(vec![
-            (Ipv6Addr::LOCALHOST, port).into(),
-            (Ipv4Addr::LOCALHOST, port).into(),
-        ]);
-    }
-    Ok(lookup_host((host, port)).await?.collect())
-}
-
-/// The addresses in the resolver's order, families in turn.
-fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else {
-        return addresses;
-    };
-    let (mut preferred, mut others): (Vec<_>, Vec<_>) = addresses
-        .into_iter()
-        .rev()
-        .partition(|address| address.is_ipv6() == first);
-    let mut ordered = Vec::new();
-    while !preferred.is_empty() || !others.is_empty() {
-        ordered.extend(preferred.pop());
-        ordered.extend(others.pop());
-    }
-    ordered
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn families_take_turns() {
-        let addresses = |texts: &[&str]| -> Vec<SocketAddr> {
-            texts.iter().map(|text| text.parse().expect("an address")).collect()
-        };
-        let mixed = addresses(&["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1", "10.0.0.2:1"]);
-        let expected = addresses(&["[::1]:1", "10.0.0.1:1", "[::2]:1", "10.0.0.2:1", "[::3]:1"]);
-        assert_eq!(interleave(mixed), expected);
-        assert!(interleave(Vec::new()).is_empty());
     }
 }

@@ -4,6 +4,7 @@
 //! open one. `handshake`, `frame`, `message` and `closing` are pure: bytes and values in, bytes and values out.
 
 pub(crate) mod accept;
+pub(crate) mod cause;
 pub(crate) mod closing;
 pub(crate) mod connection;
 pub(crate) mod dial;
@@ -15,4 +16,5 @@ pub(crate) mod listener;
 pub(crate) mod message;
 pub(crate) mod outgoing;
 pub(crate) mod task;
+pub(crate) mod tcp;
 pub(crate) mod transport;

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::cause::{Cause, Phase};
 use super::closing::{ABNORMAL, Ended};
 use super::connection::WebSocketEvent;
 use super::frame::Role;
@@ -74,6 +76,22 @@ pub(crate) fn emit_closed(port: &Arc<Port>, ended: &Ended, failed: Failed) {
     );
 }
 
+/// The terminal event of a connection that fails, and why, for the operator.
+pub(crate) fn emit_failed(port: &Arc<Port>, cause: &Cause) {
+    port.emit(
+        WebSocketEvent::Failed,
+        cause.number.into(),
+        0,
+        Payload::Text(&cause.to_text()),
+    );
+    let ended = Ended {
+        was_clean: false,
+        code: ABNORMAL,
+        reason: String::new(),
+    };
+    emit_closed(port, &ended, Failed::Yes);
+}
+
 /// Whether the script gets an error event before the close event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failed {
@@ -116,6 +134,8 @@ pub(crate) struct Driver {
     after_long: bool,
     /// The peer sends no more.
     read_ended: bool,
+    /// Why, if it was no proper end.
+    read_error: Option<io::Error>,
     stage: Stage,
     deadline: Option<Pin<Box<Sleep>>>,
     room: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -152,6 +172,7 @@ impl Driver {
             shut_down: false,
             after_long: false,
             read_ended: false,
+            read_error: None,
             stage: Stage::Open,
             deadline: None,
             room: None,
@@ -186,7 +207,10 @@ impl Driver {
             let written = self.write(cx);
             if !self.read_ended {
                 match self.read(cx) {
-                    Read::Ended => self.read_ended = true,
+                    Read::Ended(error) => {
+                        self.read_ended = true;
+                        self.read_error = error;
+                    }
                     Read::Yield => cx.waker().wake_by_ref(),
                     Read::Pending => {}
                 }
@@ -257,22 +281,17 @@ impl Driver {
         self.link.outgoing.lock().closing.fail(failure);
         self.stage = Stage::Failing;
         self.set_deadline(LINGER);
-        emit_closed(
-            &self.port,
-            &Ended {
-                was_clean: false,
-                code: ABNORMAL,
-                reason: String::new(),
-            },
-            Failed::Yes,
-        );
+        emit_failed(&self.port, &failure.into());
     }
 
     /// Tells the script how it ended, unless a failure has done so.
     fn transport_ended(&mut self) -> Poll<()> {
         let closing = self.link.outgoing.lock().closing.clone();
-        let failed = if closing.is_open() { Failed::Yes } else { Failed::No };
-        emit_closed(&self.port, &closing.ended(), failed);
+        if closing.is_open() {
+            emit_failed(&self.port, &Cause::read(Phase::Transport, self.read_error.as_ref()));
+        } else {
+            emit_closed(&self.port, &closing.ended(), Failed::No);
+        }
         Poll::Ready(())
     }
 }

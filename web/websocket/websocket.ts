@@ -17,15 +17,19 @@ import {
   USVString,
   unsignedShort,
 } from '../webidl.js';
+import { BLOCKED_PORT, type Cause, publishClose, publishError, publishOpen } from './diagnostics.js';
 import { CloseEvent, PingEvent } from './events.js';
 import { convertArguments, type Destination } from './options.js';
 import { type Connection, Sending } from './sending.js';
 
 const { WebSocketConnection, WebSocketEvent } = native<{
   WebSocketConnection: new (hub: object, id: number, destination: Destination) => Connection;
-  WebSocketEvent: Record<'Open' | 'Text' | 'Binary' | 'Drained' | 'Ping' | 'Pong' | 'Closing' | 'Closed', number>;
+  WebSocketEvent: Record<
+    'Open' | 'Text' | 'Binary' | 'Drained' | 'Ping' | 'Pong' | 'Closing' | 'Closed' | 'Failed',
+    number
+  >;
 }>();
-const { Open, Text, Binary, Drained, Ping, Pong, Closing, Closed } = WebSocketEvent;
+const { Open, Text, Binary, Drained, Ping, Pong, Closing, Closed, Failed } = WebSocketEvent;
 
 const { Blob } = globalThis;
 const { dispatchEvent } = EventTarget.prototype;
@@ -101,6 +105,7 @@ export class WebSocket extends EventTarget {
   #protocol = '';
   #binaryType: BinaryType = 'blob';
   #hears = 0;
+  #cause: Cause | undefined;
 
   constructor(url: string | URL, protocols: unknown = undefined) {
     super();
@@ -124,7 +129,7 @@ export class WebSocket extends EventTarget {
     if (destination.tls !== undefined && destination.tls.ca === undefined) trustWhatNodeTrusts();
     this.#registration = hub.register(this, WebSocket.#dispatch);
     // 11. 12. Establish a WebSocket connection.
-    if (isBadPort(destination.port)) setRealImmediate(() => this.#closed(ABNORMAL, FAILED, ''));
+    if (isBadPort(destination.port)) this.#failWithoutDialling(BLOCKED_PORT);
     else this.#connect((id) => new WebSocketConnection(hub.native, id, destination));
     this.#holdOrLetGo();
   }
@@ -251,6 +256,11 @@ export class WebSocket extends EventTarget {
     this.#sending = new Sending(this.#connection);
   }
 
+  #failWithoutDialling(cause: Cause): void {
+    this.#cause = cause;
+    setRealImmediate(() => this.#closed(ABNORMAL, FAILED, ''));
+  }
+
   #startClosing(code: number | undefined, reason: string): void {
     this.#readyState = CLOSING;
     this.#buffered.close(code, reason);
@@ -278,6 +288,8 @@ export class WebSocket extends EventTarget {
       socket.#holdOrLetGo();
     } else if (kind === Closed) {
       socket.#closed(a, b, payload.text());
+    } else if (kind === Failed) {
+      socket.#cause = { number: a, text: payload.text() };
     } else if (kind === Ping) {
       if (socket.#readyState === OPEN) dispatchEvent.call(socket, new PingEvent('ping', payload.bytes()));
     } else if (kind === Pong) {
@@ -294,6 +306,7 @@ export class WebSocket extends EventTarget {
     this.#protocol = protocol;
     this.#holdOrLetGo();
     this.#acceptance?.opened(this);
+    publishOpen(this);
     dispatchEvent.call(this, new Event('open'));
   }
 
@@ -329,10 +342,15 @@ export class WebSocket extends EventTarget {
   }
 
   #fireClosed(code: number, flags: number, reason: string): void {
+    const wasClean = (flags & WAS_CLEAN) !== 0;
     // 2. A close() before the opening is a failure as well.
-    if (!this.#established || (flags & FAILED) !== 0) dispatchEvent.call(this, new Event('error'));
+    if (!this.#established || (flags & FAILED) !== 0) {
+      publishError(this, this.#cause);
+      dispatchEvent.call(this, new Event('error'));
+    }
     // 3.
-    dispatchEvent.call(this, new CloseEvent('close', { wasClean: (flags & WAS_CLEAN) !== 0, code, reason }));
+    publishClose(this, code, reason, wasClean);
+    dispatchEvent.call(this, new CloseEvent('close', { wasClean, code, reason }));
   }
 }
 

@@ -1,6 +1,7 @@
 //! A connection's reading half: socket → messages → hub.
 
 use std::cell::RefCell;
+use std::io;
 use std::task::{Context, Poll};
 
 use super::{Driver, Stage};
@@ -27,8 +28,8 @@ pub(super) enum Read {
     Pending,
     /// The turn is over, the socket may have more.
     Yield,
-    /// The transport has ended.
-    Ended,
+    /// The transport has ended; perhaps with an error.
+    Ended(Option<io::Error>),
 }
 
 impl Driver {
@@ -47,7 +48,7 @@ impl Driver {
                             let done = self.reader.arrived(length).and_then(|()| self.parse(&mut []));
                             self.fail_if(done);
                         }
-                        Poll::Ready(Ok(_) | Err(_)) => return Read::Ended,
+                        Poll::Ready(ended) => return Read::Ended(ended.err()),
                         Poll::Pending => return Read::Pending,
                     }
                     continue;
@@ -73,7 +74,7 @@ impl Driver {
             });
             match read {
                 Poll::Ready(Ok(length)) if length > 0 => {}
-                Poll::Ready(Ok(_) | Err(_)) => return Read::Ended,
+                Poll::Ready(ended) => return Read::Ended(ended.err()),
                 Poll::Pending => return Read::Pending,
             }
         }

@@ -1,0 +1,58 @@
+// The channels `webwire:websocket:open`, `…:close` and `…:error`: what a WebSocket's script may not learn of a failure.
+// https://websockets.spec.whatwg.org/#feedback-from-the-protocol
+
+import { type FailureDetail, failureError, Topic, withoutCredentials } from '../diagnostics.js';
+
+const openTopic = new Topic('webwire:websocket:open');
+const closeTopic = new Topic('webwire:websocket:close');
+const errorTopic = new Topic('webwire:websocket:error');
+
+/** A socket as its channels' messages have it. */
+interface Subject {
+  readonly url: string;
+  readonly protocol: string;
+  readonly extensions: string;
+}
+
+/** Why a connection failed, as the native core says it. See `WebSocketEvent::Failed`. */
+export interface Cause {
+  /** HTTP status, or the code of our Close frame, or 0. */
+  readonly number: number;
+  /** Phase, code, system call, address, port and text, NULs between. */
+  readonly text: string;
+}
+
+/** Failures that never reach the native core. */
+export const BLOCKED_PORT: Cause = { number: 0, text: 'connect\0ERR_BLOCKED_PORT\0\0\0\0Fetch blocks this port' };
+const UNKNOWN: Cause = { number: 0, text: 'transport\0ERR_INTERNAL\0\0\0\0the connection ended without a word' };
+
+export function publishOpen(websocket: Subject): void {
+  if (!openTopic.wanted) return;
+  const { protocol, extensions } = websocket;
+  const url = withoutCredentials(websocket.url);
+  openTopic.publish({ websocket, url, protocol, extensions }, url);
+}
+
+export function publishClose(websocket: Subject, code: number, reason: string, wasClean: boolean): void {
+  if (!closeTopic.wanted) return;
+  const url = withoutCredentials(websocket.url);
+  closeTopic.publish({ websocket, url, code, reason, wasClean }, url, code, reason);
+}
+
+export function publishError(websocket: Subject, cause: Cause = UNKNOWN): void {
+  if (!errorTopic.wanted) return;
+  const url = withoutCredentials(websocket.url);
+  const error = failure(cause);
+  errorTopic.publish({ websocket, url, error }, url, error.phase, error.message);
+}
+
+function failure({ number, text }: Cause): Error & FailureDetail {
+  const [phase = '', code = '', syscall = '', address = '', port = '', ...message] = text.split('\0');
+  const detail: FailureDetail & { status?: number; closeCode?: number } = { phase, code };
+  if (syscall !== '') detail.syscall = syscall;
+  if (address !== '') detail.address = address;
+  if (port !== '') detail.port = Number(port);
+  if (number !== 0) detail[phase === 'frame' ? 'closeCode' : 'status'] = number;
+  const where = address === '' ? '' : ` ${address.includes(':') ? `[${address}]` : address}:${port}`;
+  return failureError(`${syscall === '' ? '' : `${syscall} `}${code}${where}: ${message.join('\0')}`, detail);
+}
