@@ -179,7 +179,10 @@ export interface WebTransportRequest {
   readonly remoteAddress: ServerAddress;
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
-  /** Answers 200. Rejects with InvalidStateError when the request is answered already or gone. */
+  /**
+   * Answers 200. Rejects with InvalidStateError when the request is answered already. If the client has gone, the session
+   * fails: its `ready` and `closed` reject.
+   */
   accept(options?: { protocol?: string; headers?: Record<string, string> }): Promise<WebTransport>;
   /** Answers with an HTTP status. */
   reject(status: number, options?: { headers?: Record<string, string>; body?: string }): void;

@@ -74,15 +74,31 @@ test('a request is answered once', async (context) => {
   client.close();
 });
 
-test('a request whose client goes away aborts', async (context) => {
+test('a request whose client goes away aborts; to accept it is no error, but the session fails', async (context) => {
   const listener = await startServer(context);
   const client = connect(listener);
   const request = await listener.request();
   const aborted = once(request.signal, 'abort');
   client.close();
   await aborted;
+  const session = await request.accept();
+  await assert.rejects(session.ready, isSessionError);
+  await assert.rejects(session.closed, isSessionError);
+  await assert.rejects(session.createBidirectionalStream(), { name: 'InvalidStateError' });
+  await assert.rejects(session.incomingBidirectionalStreams.getReader().read(), isSessionError);
   await assert.rejects(request.accept(), { name: 'InvalidStateError' });
   await assert.rejects(client.ready, isSessionError);
+});
+
+test('a request whose client goes away can be rejected', async (context) => {
+  const listener = await startServer(context);
+  const client = connect(listener);
+  const request = await listener.request();
+  const aborted = once(request.signal, 'abort');
+  client.close();
+  await aborted;
+  request.reject(404);
+  assert.throws(() => request.reject(404), { name: 'InvalidStateError' });
 });
 
 for (const [what, closer] of [

@@ -127,8 +127,12 @@ impl WebTransportListener {
         };
         // The session is entered here, so that no stream is refused between now and the answer.
         waiting.http3.enter(&session)?;
-        let answered = waiting.answer.send(Answer::Accept(session.clone(), response));
-        answered.ok().map(|()| WebTransportSession::accepted(session))
+        if waiting.answer.send(Answer::Accept(session.clone(), response)).is_err() {
+            // It has gone since this began.
+            waiting.http3.leave(&session);
+            return None;
+        }
+        Some(WebTransportSession::accepted(session))
     }
 
     /// Rejects a request with a status, headers and a body. False when the request has gone.

@@ -98,9 +98,7 @@ export class WebTransportRequest {
 
   static {
     abandon = (request) => {
-      if (request.#answered) return;
-      request.#answered = true;
-      request.#gone.abort(gone());
+      request.#gone.abort(new DOMException('the client has gone, or waited too long', 'AbortError'));
     };
   }
 
@@ -131,6 +129,10 @@ export class WebTransportRequest {
 
   async accept(options: unknown = {}): Promise<WebTransport> {
     const { headers, protocol } = AcceptOptions(options, "Failed to execute 'accept': options");
+  /**
+   * Answers 200. `protocol` is one of `protocols`. If the client has gone meanwhile, which nobody can exclude, that is no
+   * error of the caller: the session then fails, and its `ready` and `closed` reject.
+   */
     if (protocol !== undefined && protocol !== '' && !this.#protocols.includes(protocol)) {
       throw new TypeError(`the client does not offer the protocol '${protocol}'`);
     }
@@ -151,17 +153,12 @@ export class WebTransportRequest {
   }
 
   #answer(): void {
-    if (this.#gone.signal.aborted) throw gone();
     if (this.#answered) throw new DOMException('the request has been answered', 'InvalidStateError');
     this.#answered = true;
   }
 }
 
 defineInterface(WebTransportRequest, { constructorLength: 0, lengths: { accept: 0, reject: 1 } });
-
-function gone(): DOMException {
-  return new DOMException('the client has gone, or waited too long', 'InvalidStateError');
-}
 
 /** `connection`: a session that was accepted for whoever listens. */
 export class WebTransportConnectionEvent extends Event {
@@ -310,11 +307,14 @@ export class WebTransportServer extends EventTarget {
   }
 
   #acceptAtOnce(request: WebTransportRequest): void {
-    request.accept().then(
-      (socket) => dispatchEvent.call(this, new WebTransportConnectionEvent(socket, request)),
-      // The client has gone in the meantime.
-      () => {},
-    );
+    request
+      .accept()
+      .then((socket) => socket.ready.then(() => socket))
+      .then(
+        (socket) => dispatchEvent.call(this, new WebTransportConnectionEvent(socket, request)),
+        // The client has gone in the meantime: there is no session to speak of.
+        () => {},
+      );
   }
 
   readonly #answering: Answering = {

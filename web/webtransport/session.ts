@@ -103,28 +103,27 @@ export class Session {
     return session;
   }
 
-  /** A session that a server has accepted. */
+  /** A session that a server has accepted. If its client has gone (`accept` returns null) it fails at once. */
   static accepted(this: void, protocol: string, accept: (id: number) => NativeSession | null): Session {
     const session = new Session();
-    session.#attach(accept);
-    session.#protocol = protocol;
-    session.#establish();
+    if (session.#attach(accept)) {
+      session.#protocol = protocol;
+      session.#establish();
+    } else {
+      session.#cleanUp(sessionError('the client has gone'));
+      session.#registration.close();
+    }
     return session;
   }
 
-  #attach(make: (id: number) => NativeSession | null): void {
-    let native: NativeSession | null;
+  #attach(make: (id: number) => NativeSession | null): boolean {
     try {
-      native = make(this.#registration.id);
+      this.#native = make(this.#registration.id) ?? undefined;
     } catch (error) {
       this.#registration.close();
       throw fromNative(error);
     }
-    if (native === null) {
-      this.#registration.close();
-      throw new DOMException('the client has gone', 'InvalidStateError');
-    }
-    this.#native = native;
+    return this.#native !== undefined;
   }
 
   get native(): NativeSession {
