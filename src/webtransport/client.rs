@@ -228,7 +228,7 @@ async fn establish(target: &Target, port: &Arc<Port>) -> Result<Established, Fai
     }
     let (send, receive) = quic.open_bi().await.map_err(|error| Failure(lost(&error)))?;
     let mut stream = ConnectStream::new(send, receive, bytes::Bytes::new());
-    let session = Session::new(quic.clone(), stream.id(), port.clone());
+    let session = http3.session(stream.id(), port.clone());
     http3
         .enter(&session)
         .ok_or(Failure("the connection has too many sessions".into()))?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream};
+use tokio::task::JoinSet;
 
 use super::established::{Close, Closer, Session, close_frame, varint};
 use super::http3::capsule::{Capsule, CapsuleDecoder};
@@ -135,14 +136,22 @@ enum End {
 
 /// Runs an established session until it has ended, and tells JavaScript of it, except for the terminal event.
 pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
+    // A task of its own: it looks at every stream that nobody takes, each time that one of them has news.
+    let mut dropping = JoinSet::new();
+    dropping.spawn(session.clone().drop_given_up());
     let end = tokio::select! {
         biased;
         close = closed_here(session) => End::Local(close),
+        Some(dropped) = dropping.join_next() => match dropped {
+            Ok(violation) => End::Broken(Broken::Violation(violation)),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        },
         end = read_capsules(session, &mut stream) => end,
         error = session.open_streams(Direction::Bidirectional) => End::Broken(Broken::Lost(error)),
         error = session.open_streams(Direction::Unidirectional) => End::Broken(Broken::Lost(error)),
         error = session.send_datagrams() => End::Broken(Broken::Lost(error)),
     };
+    drop(dropping);
     match end {
         End::Local(close) => {
             // A peer that takes nothing must not hold the script.

@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::datagrams::{self, Datagrams};
+use super::given_up::Allowance;
+use super::http3::Violation;
 use super::http3::capsule::Capsule;
 use super::http3::error_code::ErrorCode;
 use super::http3::{frame, stream_header};
@@ -67,11 +69,12 @@ pub(crate) struct Session {
     /// The tasks of its streams.
     pub(crate) tasks: TaskTracker,
     pub(crate) close: watch::Sender<Option<Close>>,
+    allowance: Arc<Allowance>,
 }
 
 impl Session {
-    /// A session on the CONNECT stream of that number.
-    pub(crate) fn new(connection: Connection, id: u64, port: Arc<Port>) -> Arc<Self> {
+    /// A session on the CONNECT stream of that number; see [`super::task::Http3::session`].
+    pub(crate) fn new(connection: Connection, id: u64, port: Arc<Port>, allowance: Arc<Allowance>) -> Arc<Self> {
         Arc::new(Self {
             connection,
             id,
@@ -82,6 +85,7 @@ impl Session {
             patience: OnceLock::new(),
             tasks: TaskTracker::new(),
             close: watch::Sender::new(None),
+            allowance,
         })
     }
 
@@ -97,6 +101,18 @@ impl Session {
                 Direction::Unidirectional => WebTransportEvent::IncomingUnidirectional,
             };
             self.port.emit(event, 0, 0, Payload::None);
+        }
+    }
+
+    /// Drops streams of the peer that it gives up before a script has taken them, until those are too many.
+    pub(crate) async fn drop_given_up(self: Arc<Self>) -> Violation {
+        loop {
+            for stream in self.streams.given_up().await {
+                discard(stream, ErrorCode::WT_SESSION_GONE);
+                if let Err(violation) = self.allowance.spend(Instant::now()) {
+                    return violation;
+                }
+            }
         }
     }
 
@@ -148,10 +164,7 @@ impl Session {
                 stream: send,
                 header: header.into(),
             }),
-            receive: receive.map(|stream| ReceiveHalf {
-                stream,
-                first: Bytes::new(),
-            }),
+            receive: receive.map(|stream| ReceiveHalf::new(stream, Bytes::new())),
         }
     }
 

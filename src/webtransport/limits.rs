@@ -33,6 +33,10 @@ pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long after the peer's end of a session its acknowledgements may come: it delays them by 25 ms at most.
 pub(crate) const LAST_ACKNOWLEDGEMENTS: Duration = Duration::from_millis(50);
+/// Streams and requests that a peer may give up in one go before a script has seen them.
+pub(crate) const GIVEN_UP_AT_ONCE: f64 = 1024.0;
+/// How many more each second: media that is late is given up stream by stream, at the rate of its frames.
+pub(crate) const GIVEN_UP_PER_SECOND: f64 = 128.0;
 /// Sessions that a server takes on one connection.
 pub(crate) const SESSIONS_PER_CONNECTION: usize = 16;
 /// Streams that may wait for their session's request.

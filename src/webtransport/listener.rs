@@ -119,7 +119,7 @@ impl WebTransportListener {
         headers: Vec<String>,
     ) -> Option<WebTransportSession> {
         let waiting = self.shared.requests().waiting.remove(&key)?;
-        let session = Session::new(waiting.http3.quic.clone(), waiting.id, hub.port(id));
+        let session = waiting.http3.session(waiting.id, hub.port(id));
         let response = ConnectResponse {
             status: 200,
             protocol,
@@ -334,6 +334,7 @@ async fn request(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStre
         },
         Ok(Err(Broken::Violation(violation))) => {
             http3.refuse(id);
+        Ok(Err(Broken::Reset)) => return given_up(&http3, &mut stream),
             return stream.punish(&http3.quic, &violation);
         }
         // Data before headers, an end, or nothing in time.
@@ -348,6 +349,15 @@ async fn request(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStre
         ..ConnectResponse::default()
     };
     answer(&mut stream, &response, "").await;
+/// Drops a request whose client no longer wants an answer.
+fn given_up(http3: &Http3, stream: &mut ConnectStream) {
+    http3.refuse(stream.id());
+    match http3.given_up() {
+        Ok(()) => stream.abort(ErrorCode::H3_REQUEST_REJECTED),
+        Err(violation) => stream.punish(&http3.quic, &violation),
+    }
+}
+
 }
 
 /// Takes a request out of those that wait, whatever way its answering ends.
@@ -422,7 +432,8 @@ async fn ask(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStream, 
                     http3.refuse(id);
                     return stream.punish(&http3.quic, &violation);
                 }
-                Err(Broken::Reset | Broken::Lost(_)) => break None,
+                Err(Broken::Reset) => return given_up(&http3, &mut stream),
+                Err(Broken::Lost(_)) => break None,
             },
         }
     };

@@ -13,9 +13,11 @@ mod established;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub(crate) mod http3;
+mod given_up;
 mod limits;
 pub mod listener;
 pub mod receive_stream;
+mod reading;
 pub mod send_stream;
 pub mod session;
 mod streams;

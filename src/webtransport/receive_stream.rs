@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use super::established::{Session, varint};
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
 use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
-use super::streams::ReceiveHalf;
+use super::streams::{ReceiveEnd, ReceiveHalf};
 use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Payload, Port, Terminal};
 
@@ -50,6 +50,7 @@ impl WebTransportReceiveStream {
         };
         let task = Task {
             stream: half.stream,
+            end: half.end,
             queue: queue.clone(),
             session,
             port: port.clone(),
@@ -178,6 +179,8 @@ impl ReceiveQueue {
 
 struct Task {
     stream: RecvStream,
+    /// How it had ended before JavaScript took it.
+    end: Option<ReceiveEnd>,
     queue: Arc<ReceiveQueue>,
     session: Arc<Session>,
     port: Arc<Port>,
@@ -217,6 +220,14 @@ impl Task {
     }
 
     async fn read_all(&mut self) -> std::result::Result<(), Ended> {
+        match self.end {
+            None => {}
+            Some(ReceiveEnd::Finished) => {
+                self.queue.state().finished = true;
+                return Ok(());
+            }
+            Some(ReceiveEnd::Reset(code)) => return Err(Ended::Reset(code)),
+        }
         let session = self.session.clone();
         let gone = session.ended.cancelled();
         let mut gone = std::pin::pin!(gone);

@@ -1,10 +1,13 @@
 //! The streams of a session on their way between the network and their JavaScript objects.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use quinn::{RecvStream, SendStream};
+use quinn::{ReadError, RecvStream, SendStream, VarInt};
 use tokio::sync::Notify;
 
 /// Which way a stream goes.
@@ -30,7 +33,62 @@ pub(crate) struct ReceiveHalf {
     pub(crate) stream: RecvStream,
     /// The first bytes.
     pub(crate) first: Bytes,
+    /// How it has ended, if that is known already.
+    pub(crate) end: Option<ReceiveEnd>,
 }
+
+/// The end of what the peer sends on a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReceiveEnd {
+    /// The last byte has been read.
+    Finished,
+    /// The peer has given it up.
+    Reset(VarInt),
+}
+
+impl ReceiveHalf {
+    /// A half of which `first` has been read.
+    pub(crate) fn new(stream: RecvStream, first: Bytes) -> Self {
+        Self {
+            stream,
+            first,
+            end: None,
+        }
+    }
+
+    /// Ready when the peer has given the stream up. This reads a little ahead: quinn's own `received_reset` leaves a
+    /// waker behind for good when the stream is complete but not read.
+    fn poll_reset(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match self.end {
+                Some(ReceiveEnd::Reset(_)) => return Poll::Ready(()),
+                Some(ReceiveEnd::Finished) => return Poll::Pending,
+                None => {}
+            }
+            let room = UNTAKEN_AHEAD.saturating_sub(self.first.len());
+            if room == 0 {
+                return Poll::Pending;
+            }
+            match pin!(self.stream.read_chunk(room, true)).poll(context) {
+                Poll::Ready(Ok(Some(chunk))) if self.first.is_empty() => self.first = chunk.bytes,
+                Poll::Ready(Ok(Some(chunk))) => self.first = [&self.first[..], &chunk.bytes].concat().into(),
+                Poll::Ready(Ok(None)) => self.end = Some(ReceiveEnd::Finished),
+                Poll::Ready(Err(ReadError::Reset(code))) => self.end = Some(ReceiveEnd::Reset(code)),
+                // The connection is lost, which ends the session.
+                Poll::Ready(Err(
+                    ReadError::ConnectionLost(_)
+                    | ReadError::ClosedStream
+                    | ReadError::IllegalOrderedRead
+                    | ReadError::ZeroRttRejected,
+                ))
+                | Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// Bytes that are read of a stream before JavaScript takes it, to see whether the peer gives it up.
+const UNTAKEN_AHEAD: usize = 4096;
 
 /// A stream that has no JavaScript objects yet.
 #[derive(Default)]
@@ -45,10 +103,39 @@ pub(crate) struct Opening {
     pub(crate) operation: u32,
 }
 
+/// A stream of the peer that JavaScript has not taken.
+struct Arrived {
+    stream: Stream,
+    /// Resolves when the peer wants nothing on our half; made when it has given up its own.
+    stopped: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Arrived {
+    /// Ready when the peer has given up the whole stream. Half a stream may still be of use.
+    fn poll_given_up(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(half) = &mut self.stream.receive
+            && half.poll_reset(context).is_pending()
+        {
+            return Poll::Pending;
+        }
+        let Some(half) = &self.stream.send else {
+            return Poll::Ready(());
+        };
+        let stopped = self.stopped.get_or_insert_with(|| {
+            let stopped = half.stream.stopped();
+            Box::pin(async move {
+                // An error means that the connection is gone, and the stream with it.
+                let _either = stopped.await;
+            })
+        });
+        stopped.as_mut().poll(context)
+    }
+}
+
 #[derive(Default)]
 struct OneWay {
     /// The peer's streams that JavaScript has not taken. QUIC's limit on open streams bounds it.
-    incoming: VecDeque<Stream>,
+    incoming: VecDeque<Arrived>,
     /// JavaScript found none and wants to be told.
     awaited: bool,
     opening: VecDeque<Opening>,
@@ -61,6 +148,20 @@ struct State {
     /// Streams that JavaScript knows by a key and is about to take.
     keyed: HashMap<u32, Stream>,
     last_key: u32,
+}
+
+impl OneWay {
+    /// Moves the streams that the peer has given up into `given_up`.
+    fn poll_given_up(&mut self, context: &mut Context<'_>, given_up: &mut Vec<Stream>) {
+        let mut index = 0;
+        while let Some(arrived) = self.incoming.get_mut(index) {
+            if arrived.poll_given_up(context).is_pending() {
+                index += 1;
+            } else if let Some(arrived) = self.incoming.remove(index) {
+                given_up.push(arrived.stream);
+            }
+        }
+    }
 }
 
 impl State {
@@ -85,6 +186,8 @@ pub(crate) struct Streams {
     state: Mutex<State>,
     bidirectional_wanted: Notify,
     unidirectional_wanted: Notify,
+    /// A stream came that JavaScript did not wait for.
+    left: Notify,
 }
 
 /// Whether JavaScript has to be told of a stream.
@@ -112,12 +215,34 @@ impl Streams {
     pub(crate) fn arrived(&self, direction: Direction, stream: Stream) -> Tell {
         let mut state = self.state();
         let way = state.of(direction);
-        way.incoming.push_back(stream);
+        way.incoming.push_back(Arrived { stream, stopped: None });
         if std::mem::take(&mut way.awaited) {
             Tell::Now
         } else {
+            self.left.notify_one();
             Tell::No
         }
+    }
+
+    /// Waits until the peer has given up streams that JavaScript has not taken, and takes them out: such a stream is not
+    /// to count as open until a script looks, nor to be what the script finds.
+    pub(crate) async fn given_up(&self) -> Vec<Stream> {
+        let mut left = pin!(self.left.notified());
+        poll_fn(|context| {
+            while left.as_mut().poll(context).is_ready() {
+                left.set(self.left.notified());
+            }
+            let mut given_up = Vec::new();
+            let mut state = self.state();
+            state.bidirectional.poll_given_up(context, &mut given_up);
+            state.unidirectional.poll_given_up(context, &mut given_up);
+            if given_up.is_empty() {
+                Poll::Pending
+            } else {
+                Poll::Ready(given_up)
+            }
+        })
+        .await
     }
 
     /// The key of the peer's next stream. When there is none JavaScript will be told of the next.
@@ -125,7 +250,7 @@ impl Streams {
         let mut state = self.state();
         let way = state.of(direction);
         match way.incoming.pop_front() {
-            Some(stream) => Some(state.key(stream)),
+            Some(Arrived { stream, .. }) => Some(state.key(stream)),
             None => {
                 way.awaited = true;
                 None
@@ -185,8 +310,9 @@ impl Streams {
     pub(crate) fn drain(&self) -> Vec<Stream> {
         let mut state = self.state();
         let mut left: Vec<_> = state.keyed.drain().map(|(_, stream)| stream).collect();
-        left.extend(state.bidirectional.incoming.drain(..));
-        left.extend(state.unidirectional.incoming.drain(..));
+        for way in [Direction::Bidirectional, Direction::Unidirectional] {
+            left.extend(state.of(way).incoming.drain(..).map(|arrived| arrived.stream));
+        }
         left
     }
 }

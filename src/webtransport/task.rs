@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quinn::{Connection, ConnectionError, ReadError, RecvStream, SendStream};
@@ -13,15 +13,17 @@ use tokio::task::JoinSet;
 use super::connect_stream::ConnectStream;
 use super::datagrams;
 use super::established::{Closer, Session, discard, varint};
+use super::given_up::Allowance;
 use super::http3::Violation;
 use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Carrier, Frame, FrameDecoder};
 use super::http3::settings::Settings;
 use super::http3::stream_header::{self, StreamHeader};
-use super::limits::{EARLY_STREAMS, Role, SESSIONS_PER_CONNECTION, STREAM_HEADER_TIMEOUT};
+use super::limits::{EARLY_STREAMS, Role, SESSIONS_PER_CONNECTION};
+use super::reading::Reading;
 use super::session::WebTransportEvent;
 use super::streams::{Direction, ReceiveHalf, SendHalf, Stream};
-use crate::hub::Payload;
+use crate::hub::{Payload, Port};
 
 /// The most that is read from a control stream at once.
 const PIECE: usize = 4096;
@@ -65,6 +67,7 @@ pub(crate) struct Http3 {
     sessions: Mutex<Sessions>,
     settings: watch::Sender<Option<Settings>>,
     requests: mpsc::Sender<ConnectStream>,
+    allowance: Arc<Allowance>,
     /// Told when the last session has left.
     emptied: Notify,
 }
@@ -81,6 +84,7 @@ impl Http3 {
                 sessions: Mutex::default(),
                 settings,
                 requests,
+                allowance: Arc::new(Allowance::new(Instant::now())),
                 emptied: Notify::new(),
             }),
             received,
@@ -98,6 +102,16 @@ impl Http3 {
             settings = settings.wait_for(Option::is_some) => settings.ok().and_then(|settings| *settings),
             _ended = self.quic.closed() => None,
         }
+    }
+
+    /// A session on this connection, on the CONNECT stream of that number.
+    pub(crate) fn session(&self, id: u64, port: Arc<Port>) -> Arc<Session> {
+        Session::new(self.quic.clone(), id, port, self.allowance.clone())
+    }
+
+    /// The peer has given up a stream or a request that no script has seen.
+    pub(crate) fn given_up(&self) -> Result<(), Violation> {
+        self.allowance.spend(Instant::now())
     }
 
     /// Enters a session, which gets the streams that came before it. `None` when the connection has too many.
@@ -217,14 +231,21 @@ impl Http3 {
                 }
                 Some(done) = tasks.join_next() => match finished(done)? {
                     Some(late) => late,
-                    None => continue,
+                    None => {
+                        // Too slow to say what it is for.
+                        self.given_up()?;
+                        continue;
+                    }
                 },
             };
-            let Some(header) = header else { continue };
+            let Some(header) = header else {
+                self.given_up()?;
+                continue;
+            };
             let Reading { mut stream, held } = stream;
             match header {
                 StreamHeader::WebTransport { session_id } => {
-                    let receive = Some(ReceiveHalf { stream, first: held });
+                    let receive = Some(ReceiveHalf::new(stream, held));
                     self.route(session_id, Direction::Unidirectional, Stream { send: None, receive });
                 }
                 StreamHeader::Control => {
@@ -272,20 +293,21 @@ impl Http3 {
                 }
                 Some(done) = tasks.join_next() => match finished(done)? {
                     Some(late) => late,
-                    None => continue,
+                    None => {
+                        // Too slow to say what it is for.
+                        self.given_up()?;
+                        continue;
+                    }
                 },
             };
             match (header, self.role) {
-                (None, _) => {}
+                (None, _) => self.given_up()?,
                 (Some(StreamHeader::WebTransport { session_id }), _) => {
                     let send = Some(SendHalf {
                         stream: send,
                         header: Bytes::new(),
                     });
-                    let receive = Some(ReceiveHalf {
-                        stream: reading.stream,
-                        first: reading.held,
-                    });
+                    let receive = Some(ReceiveHalf::new(reading.stream, reading.held));
                     self.route(session_id, Direction::Bidirectional, Stream { send, receive });
                 }
                 (Some(_request), Role::Client) => {
@@ -412,51 +434,6 @@ async fn drain<Late>(mut stream: RecvStream) -> Result<Option<Late>, End> {
     }
 }
 
-/// A stream whose header is being read.
-struct Reading {
-    stream: RecvStream,
-    held: Bytes,
-}
-
-impl Reading {
-    fn new(stream: RecvStream) -> Self {
-        Self {
-            stream,
-            held: Bytes::new(),
-        }
-    }
-
-    /// What the stream is for; `None` when it ended before it said so. What follows the header stays in `held`. Cancel
-    /// safe.
-    async fn header(&mut self, direction: Direction) -> Result<Option<StreamHeader>, End> {
-        loop {
-            let header = match direction {
-                Direction::Bidirectional => stream_header::decode_bidirectional(&self.held)?,
-                Direction::Unidirectional => stream_header::decode_unidirectional(&self.held)?,
-            };
-            if let Some((header, length)) = header {
-                self.held = self.held.split_off(length);
-                return Ok(Some(header));
-            }
-            match self.stream.read_chunk(PIECE, true).await {
-                Ok(Some(chunk)) if self.held.is_empty() => self.held = chunk.bytes,
-                Ok(Some(chunk)) => self.held = [&self.held[..], &chunk.bytes].concat().into(),
-                Err(ReadError::ConnectionLost(error)) => return Err(End::Lost(error)),
-                Ok(None) | Err(_) => return Ok(None),
-            }
-        }
-    }
-
-    /// The same for a stream that doesn't say it at once; `None` when it ended or was too slow.
-    async fn in_time(mut self, direction: Direction) -> Result<Option<(Option<StreamHeader>, Self)>, End> {
-        let limit: Duration = STREAM_HEADER_TIMEOUT;
-        match tokio::time::timeout(limit, self.header(direction)).await {
-            Ok(header) => Ok(Some((header?, self))),
-            Err(_elapsed) => Ok(None),
-        }
-    }
-}
-
 /// Closes a connection whose task is gone.
 struct CloseOnDrop<'a>(&'a Connection);
 
@@ -480,5 +457,7 @@ pub(crate) async fn shut_down(connection: &Connection) {
 const FLUSH_LOOKS: usize = 20;
 const FLUSH_LOOK: Duration = Duration::from_millis(1);
 
+#[cfg(test)]
+mod given_up_tests;
 #[cfg(test)]
 mod tests;

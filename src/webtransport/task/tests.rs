@@ -12,13 +12,13 @@ use crate::tls;
 use crate::webtransport::certificate_hash::HashVerifier;
 
 /// Both ends of a connection; the endpoints live as long as it.
-struct Pair {
-    client: Connection,
-    server: Connection,
+pub(super) struct Pair {
+    pub(super) client: Connection,
+    pub(super) server: Connection,
     _endpoints: (Endpoint, Endpoint),
 }
 
-async fn pair() -> Pair {
+pub(super) async fn pair() -> Pair {
     let key = rcgen::KeyPair::generate().expect("a key");
     let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).expect("sound");
     params.not_before = time::OffsetDateTime::now_utc() - time::Duration::HOUR;
@@ -59,7 +59,7 @@ async fn pair() -> Pair {
 }
 
 /// Sends `bytes` on a unidirectional stream and leaves it open.
-async fn send(connection: &Connection, bytes: &[u8]) -> SendStream {
+pub(super) async fn send(connection: &Connection, bytes: &[u8]) -> SendStream {
     let mut stream = connection.open_uni().await.expect("opens");
     stream.write_all(bytes).await.expect("takes");
     stream
