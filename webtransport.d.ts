@@ -32,6 +32,8 @@ export interface WebTransportOptions extends TlsOptions {
   congestionControl?: WebTransportCongestionControl;
   /** Application protocols, the preferred one first. */
   protocols?: string[];
+  /** How long the server may be silent before the session fails, in milliseconds: at first 30 000. Not in the standard. */
+  idleTimeoutMs?: number;
 }
 
 /** https://www.w3.org/TR/webtransport/#dictdef-webtransportcloseinfo */
@@ -154,6 +156,8 @@ export interface WebTransportServerOptions {
   cert: Pem;
   /** The private key of `cert`. */
   key: Pem;
+  /** How long a client may be silent before its sessions fail, in milliseconds: at first 30 000. */
+  idleTimeoutMs?: number;
 }
 
 /** The events of a WebTransportServer. */

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::certificate_hash::{Hash, HashVerifier};
 use super::connect_stream::{self, Broken, ConnectStream, lost};
+use super::endpoint;
 use super::established::{Closer, Session, varint};
 use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError};
 use super::http3::error_code::ErrorCode;
@@ -42,6 +43,8 @@ pub(crate) struct Options {
     pub(crate) request: ConnectRequest,
     /// Hashes of which one must be the certificate's; absent when authorities decide.
     pub(crate) server_certificate_hashes: Option<Vec<Hash>>,
+    /// A peer that is silent for so long is gone.
+    pub(crate) idle_timeout_ms: u32,
     /// Trust and identity.
     pub(crate) tls: TlsOptions,
 }
@@ -65,6 +68,7 @@ impl TryFrom<Options> for Target {
             port,
             request,
             server_certificate_hashes,
+            idle_timeout_ms,
             tls,
         } = options;
         let config = match server_certificate_hashes {
@@ -73,7 +77,7 @@ impl TryFrom<Options> for Target {
         };
         let config = QuicClientConfig::try_from(config).map_err(|error| refused(error.to_string()))?;
         let mut config = ClientConfig::new(Arc::new(config));
-        config.transport_config(limits::transport(Role::Client));
+        config.transport_config(limits::transport(Role::Client, idle_timeout_ms));
         let server_name = tls.servername.unwrap_or_else(|| host.clone());
         Ok(Self {
             host,
@@ -326,7 +330,7 @@ async fn attempt(
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
-    let endpoint = limits::client_endpoint(address).map_err(|error| Failure(error.to_string()))?;
+    let endpoint = endpoint::for_clients(address).map_err(|error| Failure(error.to_string()))?;
     let connecting = endpoint.connect_with(config, address, &server_name);
     let connecting = connecting.map_err(|error| Failure(error.to_string()))?;
     let connection = connecting.await.map_err(|error| Failure(lost(&error)))?;

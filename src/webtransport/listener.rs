@@ -1,24 +1,27 @@
 //! The door of a `WebTransportServer`: a QUIC endpoint, its connections, and the requests that wait for an answer.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use napi_derive::napi;
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Endpoint, EndpointConfig, Incoming, ServerConfig};
-use tokio::sync::{oneshot, watch};
+use quinn::{Incoming, ServerConfig};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::client::{ALPN, fields, text_of};
 use super::connect_stream::{self, Broken, ConnectStream};
+use super::endpoint;
 use super::established::Session;
 use super::http3::Field;
 use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError, Request};
 use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Frame};
-use super::limits::{self, ESTABLISH_TIMEOUT, REQUEST_TIMEOUT, Role, WAITING_REQUESTS};
+use super::limits::{
+    self, ESTABLISH_TIMEOUT, HANDSHAKES, HANDSHAKES_UNPROVEN, REQUEST_TIMEOUT, Role, WAITING_REQUESTS,
+};
 use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
 use super::task::Http3;
 use crate::error::{Error, ErrorName, Result};
@@ -36,6 +39,8 @@ pub struct ListenOptions {
     pub cert: String,
     /// Its key, PEM.
     pub key: String,
+    /// A peer that is silent for so long is gone.
+    pub idle_timeout_ms: u32,
 }
 
 /// The native half of a `WebTransportServer`.
@@ -89,7 +94,7 @@ impl WebTransportListener {
         let config =
             QuicServerConfig::try_from(config).map_err(|error| Error::new(ErrorName::TypeError, error.to_string()))?;
         let mut config = ServerConfig::with_crypto(Arc::new(config));
-        config.transport_config(limits::transport(Role::Server));
+        config.transport_config(limits::transport(Role::Server, options.idle_timeout_ms));
         limits::limit_incoming(&mut config);
         let port = hub.port(id);
         let closing = watch::Sender::new(Closing::Open);
@@ -202,37 +207,8 @@ impl Shared {
     }
 }
 
-async fn bind(host: &str, port: u16, config: ServerConfig) -> std::io::Result<Endpoint> {
-    let mut failed = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
-    let host = if host == "::" && UdpSocket::bind(("::", 0)).is_err() {
-        "0.0.0.0"
-    } else {
-        host
-    };
-    for address in tokio::net::lookup_host((host, port)).await? {
-        match socket(address) {
-            Ok(socket) => {
-                let runtime = quinn::default_runtime().expect("this runs on tokio");
-                return Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime);
-            }
-            Err(error) => failed = error,
-        }
-    }
-    Err(failed)
-}
-
-fn socket(address: SocketAddr) -> std::io::Result<UdpSocket> {
-    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
-    if address.ip().is_unspecified() && address.is_ipv6() {
-        // Both IP versions, as Node's servers do.
-        socket.set_only_v6(false)?;
-    }
-    socket.bind(&address.into())?;
-    Ok(socket.into())
-}
-
 async fn run(shared: Arc<Shared>, config: ServerConfig, host: String, port: u16) {
-    let endpoint = match bind(&host, port, config).await {
+    let endpoint = match endpoint::listen(&host, port, config).await {
         Ok(endpoint) => endpoint,
         Err(error) => {
             let text = Error::system(&error).message;
@@ -254,13 +230,16 @@ async fn run(shared: Arc<Shared>, config: ServerConfig, host: String, port: u16)
         Payload::Text(&text),
     );
     let mut connections = JoinSet::new();
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
     loop {
         tokio::select! {
             () = shared.closed() => break,
             Some(_ended) = connections.join_next() => {}
             incoming = endpoint.accept() => match incoming {
                 Some(incoming) => {
-                    connections.spawn(serve(shared.clone(), incoming));
+                    if let Some((incoming, handshake)) = admit(incoming, &handshakes) {
+                        connections.spawn(serve(shared.clone(), incoming, handshake));
+                    }
                 }
                 None => break,
             },
@@ -277,14 +256,33 @@ async fn run(shared: Arc<Shared>, config: ServerConfig, host: String, port: u16)
         .emit_terminal(WebTransportEvent::ListenerEnded, 0, 0, Payload::None);
 }
 
+/// Lets a connection into the handshake. In a flood only those are let in that have shown that their address is their
+/// own; the others are told to, at the cost of one small packet and no memory.
+fn admit(incoming: Incoming, handshakes: &Arc<Semaphore>) -> Option<(Incoming, OwnedSemaphorePermit)> {
+    let running = HANDSHAKES - handshakes.available_permits();
+    if running >= HANDSHAKES_UNPROVEN && !incoming.remote_address_validated() {
+        // An address that has not been shown can be asked for.
+        let _asked = incoming.retry();
+        return None;
+    }
+    match handshakes.clone().try_acquire_owned() {
+        Ok(handshake) => Some((incoming, handshake)),
+        Err(_full) => {
+            incoming.refuse();
+            None
+        }
+    }
+}
+
 /// The life of one connection.
-async fn serve(shared: Arc<Shared>, incoming: Incoming) {
+async fn serve(shared: Arc<Shared>, incoming: Incoming, handshake: OwnedSemaphorePermit) {
     let Ok(connecting) = incoming.accept() else { return };
     let quic = tokio::select! {
         quic = tokio::time::timeout(ESTABLISH_TIMEOUT, connecting) => quic,
         () = shared.closed() => return,
     };
     let Ok(Ok(quic)) = quic else { return };
+    drop(handshake);
     let (http3, mut received) = Http3::new(quic.clone(), Role::Server);
     let mut requests = JoinSet::new();
     let mut serving = std::pin::pin!(http3.clone().serve());
@@ -334,11 +332,11 @@ async fn request(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStre
         },
         Ok(Err(Broken::Violation(violation))) => {
             http3.refuse(id);
-        Ok(Err(Broken::Reset)) => return given_up(&http3, &mut stream),
             return stream.punish(&http3.quic, &violation);
         }
+        Ok(Err(Broken::Reset)) => return given_up(&http3, &mut stream),
         // Data before headers, an end, or nothing in time.
-        Ok(Ok(_) | Err(_)) | Err(_) => {
+        Ok(Ok(_) | Err(Broken::Lost(_))) | Err(_) => {
             http3.refuse(id);
             return stream.abort(ErrorCode::H3_REQUEST_INCOMPLETE);
         }
@@ -349,6 +347,8 @@ async fn request(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStre
         ..ConnectResponse::default()
     };
     answer(&mut stream, &response, "").await;
+}
+
 /// Drops a request whose client no longer wants an answer.
 fn given_up(http3: &Http3, stream: &mut ConnectStream) {
     http3.refuse(stream.id());
@@ -356,8 +356,6 @@ fn given_up(http3: &Http3, stream: &mut ConnectStream) {
         Ok(()) => stream.abort(ErrorCode::H3_REQUEST_REJECTED),
         Err(violation) => stream.punish(&http3.quic, &violation),
     }
-}
-
 }
 
 /// Takes a request out of those that wait, whatever way its answering ends.

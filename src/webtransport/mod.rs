@@ -9,15 +9,16 @@ mod certificate_hash;
 mod client;
 mod connect_stream;
 mod datagrams;
+mod endpoint;
 mod established;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-pub(crate) mod http3;
 mod given_up;
+pub(crate) mod http3;
 mod limits;
 pub mod listener;
-pub mod receive_stream;
 mod reading;
+pub mod receive_stream;
 pub mod send_stream;
 pub mod session;
 mod streams;

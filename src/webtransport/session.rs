@@ -37,6 +37,8 @@ pub struct ConnectOptions {
     pub headers: Vec<String>,
     /// SHA-256 hashes, of which one must be the certificate's; absent when authorities decide.
     pub server_certificate_hashes: Option<Vec<Uint8Array>>,
+    /// A peer that is silent for so long is gone.
+    pub idle_timeout_ms: u32,
     /// Trust and identity.
     pub tls: TlsOptions,
 }
@@ -60,6 +62,7 @@ impl From<ConnectOptions> for client::Options {
                 headers: client::fields(&options.headers),
             },
             server_certificate_hashes: options.server_certificate_hashes.map(hashes),
+            idle_timeout_ms: options.idle_timeout_ms,
             tls: options.tls,
         }
     }

@@ -41,6 +41,7 @@ export interface ConnectOptions {
   protocols: string[];
   headers: string[];
   serverCertificateHashes: Uint8Array[] | undefined;
+  idleTimeoutMs: number;
   tls: NativeTlsOptions;
 }
 
@@ -49,6 +50,7 @@ export interface ListenOptions {
   port: number;
   cert: string;
   key: string;
+  idleTimeoutMs: number;
 }
 
 type EventName =

@@ -16,6 +16,7 @@ import {
   unsignedShort,
 } from '../webidl.js';
 import { deferred } from './deferred.js';
+import { idleTimeoutMember } from './idle-timeout.js';
 import { Kind, NativeListener } from './native.js';
 import { flattenHeaders, parseHeaders, Session } from './session.js';
 import { adopt, type WebTransport } from './web-transport.js';
@@ -23,6 +24,7 @@ import { adopt, type WebTransport } from './web-transport.js';
 const ServerOptions = dictionary('WebTransportServerOptions', {
   cert: { type: any, required: true },
   host: { type: DOMString },
+  ...idleTimeoutMember,
   key: { type: any, required: true },
   port: { type: unsignedShort('enforceRange'), default: () => 0 },
 });
@@ -127,12 +129,12 @@ export class WebTransportRequest {
     return this.#gone.signal;
   }
 
-  async accept(options: unknown = {}): Promise<WebTransport> {
-    const { headers, protocol } = AcceptOptions(options, "Failed to execute 'accept': options");
   /**
    * Answers 200. `protocol` is one of `protocols`. If the client has gone meanwhile, which nobody can exclude, that is no
    * error of the caller: the session then fails, and its `ready` and `closed` reject.
    */
+  async accept(options: unknown = {}): Promise<WebTransport> {
+    const { headers, protocol } = AcceptOptions(options, "Failed to execute 'accept': options");
     if (protocol !== undefined && protocol !== '' && !this.#protocols.includes(protocol)) {
       throw new TypeError(`the client does not offer the protocol '${protocol}'`);
     }
@@ -215,8 +217,15 @@ export class WebTransportServer extends EventTarget {
     super();
     requireArguments(given, 1, "Failed to construct 'WebTransportServer'");
     const [options] = given;
-    const { cert, host, key, port } = ServerOptions(options, "Failed to construct 'WebTransportServer': options");
-    const listen = { host, port, cert: pemText(cert, 'cert'), key: pemText(key, 'key') };
+    const converted = ServerOptions(options, "Failed to construct 'WebTransportServer': options");
+    const { host, port, idleTimeoutMs } = converted;
+    const listen = {
+      host,
+      port,
+      cert: pemText(converted.cert, 'cert'),
+      key: pemText(converted.key, 'key'),
+      idleTimeoutMs,
+    };
     this.#registration = hub.register(this, WebTransportServer.#dispatch);
     try {
       this.#native = new NativeListener(hub.native, this.#registration.id, listen);

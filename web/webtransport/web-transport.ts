@@ -18,6 +18,7 @@ import {
 } from '../webidl.js';
 import type { WebTransportBidirectionalStream } from './bidirectional-stream.js';
 import { WebTransportDatagramDuplexStream } from './datagrams.js';
+import { idleTimeoutMember } from './idle-timeout.js';
 import type { ConnectOptions } from './native.js';
 import type { WebTransportReceiveStream } from './receive-stream.js';
 import type { WebTransportSendStream } from './send-stream.js';
@@ -34,6 +35,7 @@ const WebTransportOptions = dictionary('WebTransportOptions', {
   allowPooling: { type: boolean, default: () => false },
   congestionControl: { type: CongestionControl, default: () => 'default' as const },
   headers: { type: any, default: () => ({}) },
+  ...idleTimeoutMember,
   protocols: { type: sequence(DOMString), default: () => [] },
   requireUnreliable: { type: boolean, default: () => false },
   serverCertificateHashes: { type: sequence(WebTransportHash), default: () => [] },
@@ -204,6 +206,7 @@ function connect(given: readonly unknown[]): Session {
       hashes.length === 0
         ? undefined
         : hashes.filter(({ algorithm }) => algorithm.toLowerCase() === 'sha-256').map(({ value }) => value.slice()),
+    idleTimeoutMs: converted.idleTimeoutMs,
     tls,
   });
 }
