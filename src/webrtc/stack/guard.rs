@@ -1,5 +1,8 @@
 //! Refuses SCTP packets that no honest peer sends and at which the crate would panic, loop or hoard
 //! (<https://www.rfc-editor.org/rfc/rfc9260#section-3.3>). What is refused is as good as lost on the way.
+//!
+//! The crate finds the next chunk by what it made of the one before, not by that one's length. Only chunks of which it
+//! makes exactly what they are get past, so that it never reads from inside of a chunk.
 
 const HEADER: usize = 12;
 const CHUNK_HEADER: usize = 4;
@@ -7,12 +10,21 @@ const DATA: u8 = 0;
 const INIT: u8 = 1;
 const INIT_ACK: u8 = 2;
 const SACK: u8 = 3;
+const HEARTBEAT: u8 = 4;
+const HEARTBEAT_ACK: u8 = 5;
 const ABORT: u8 = 6;
+const SHUTDOWN_ACK: u8 = 8;
 const ERROR: u8 = 9;
+const COOKIE_ACK: u8 = 11;
+const SHUTDOWN_COMPLETE: u8 = 14;
 const RE_CONFIG: u8 = 130;
 const FORWARD_TSN: u8 = 192;
 /// The parameter of RE-CONFIG that asks to reset streams (RFC 6525 section 4.1).
 const OUTGOING_RESET: [u8; 2] = [0, 13];
+/// Parameters that may be longer than what the crate makes of them.
+const RESET_RESPONSE: u16 = 16;
+const FORWARD_TSN_SUPPORTED: u16 = 0xc000;
+const HMAC_ALGORITHMS: u16 = 0x8004;
 /// How far a TSN may be ahead of what we have acknowledged: a gap block cannot say more.
 const MAX_AHEAD: u32 = u16::MAX as u32;
 /// Requests to reset streams that wait for data; the crate keeps them all.
@@ -35,10 +47,15 @@ impl Guard {
     /// Whether the association may see the packet.
     pub(super) fn admits(&mut self, packet: &[u8]) -> bool {
         let mut rest = packet.get(HEADER..).unwrap_or_default();
+        // These are alone in their packets (RFC 9260 section 6.10).
+        let is_alone = |kind| matches!(kind, INIT | INIT_ACK | SHUTDOWN_COMPLETE);
         let mut empty = true;
         while !rest.is_empty() {
             let [kind, _, l0, l1, ..] = *rest else { return false };
             let length = usize::from(u16::from_be_bytes([l0, l1]));
+            if is_alone(kind) && (!empty || length.next_multiple_of(4) < rest.len()) {
+                return false;
+            }
             if length < CHUNK_HEADER || length > rest.len() || !self.admits_chunk(kind, &rest[CHUNK_HEADER..length]) {
                 return false;
             }
@@ -58,13 +75,15 @@ impl Guard {
                         self.highest = first.wrapping_sub(1);
                         self.acknowledged = Some(self.highest);
                     }
-                    true
+                    body.get(16..).and_then(parameters).is_some()
                 }
                 None => false,
             },
             SACK => spans_once(body),
-            ABORT | ERROR => are_readable(body),
-            RE_CONFIG => are_whole(body) && self.admits_reset(body),
+            HEARTBEAT | HEARTBEAT_ACK => parameters(body) == Some(1),
+            ABORT | ERROR => are_causes(body),
+            SHUTDOWN_ACK | COOKIE_ACK | SHUTDOWN_COMPLETE => body.is_empty(),
+            RE_CONFIG => parameters(body).is_some_and(|count| matches!(count, 1 | 2)) && self.admits_reset(body),
             _ => true,
         }
     }
@@ -134,9 +153,9 @@ fn tsn(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
 }
 
-/// Whether the crate can read a list of causes: it steps from one to the next without the padding between them, and
-/// slices by the lengths that it then finds.
-fn are_readable(mut causes: &[u8]) -> bool {
+/// Whether a list of causes is one to the crate as well, which steps from one to the next without the padding.
+fn are_causes(body: &[u8]) -> bool {
+    let mut causes = body;
     while let [_, _, l0, l1, ..] = *causes {
         let length = usize::from(u16::from_be_bytes([l0, l1]));
         if length < 4 || length > causes.len() {
@@ -144,28 +163,40 @@ fn are_readable(mut causes: &[u8]) -> bool {
         }
         causes = &causes[length..];
     }
-    true
+    (body.len() - causes.len()).next_multiple_of(4) == body.len().next_multiple_of(4)
 }
 
-/// Whether a list of parameters is made of whole ones.
-fn are_whole(mut list: &[u8]) -> bool {
+/// How many parameters a list has; `None` if they are not whole, or longer than what is made of them.
+fn parameters(mut list: &[u8]) -> Option<usize> {
+    let mut count = 0;
     while !list.is_empty() {
-        let [_, _, l0, l1, ..] = *list else { return false };
+        let [t0, t1, l0, l1, ..] = *list else { return None };
         let length = usize::from(u16::from_be_bytes([l0, l1]));
-        if length < 4 || length > list.len() {
-            return false;
+        let exact = match u16::from_be_bytes([t0, t1]) {
+            FORWARD_TSN_SUPPORTED => length == 4,
+            RESET_RESPONSE => length == 12,
+            HMAC_ALGORITHMS => length.is_multiple_of(2),
+            _ => true,
+        };
+        if length < 4 || length > list.len() || !exact {
+            return None;
         }
         list = list.get(length.next_multiple_of(4)..).unwrap_or_default();
+        count += 1;
     }
-    true
+    Some(count)
 }
 
-/// Whether the gap blocks of a SACK do not cover the same TSNs again and again.
+/// Whether a SACK has the blocks that it counts, and its gap blocks do not cover the same TSNs again and again.
 fn spans_once(body: &[u8]) -> bool {
-    let [_, _, _, _, _, _, _, _, b0, b1, _, _, blocks @ ..] = body else {
+    let [_, _, _, _, _, _, _, _, b0, b1, d0, d1, blocks @ ..] = body else {
         return false;
     };
     let count = usize::from(u16::from_be_bytes([*b0, *b1]));
+    let duplicates = usize::from(u16::from_be_bytes([*d0, *d1]));
+    if blocks.len() != 4 * (count + duplicates) {
+        return false;
+    }
     let mut covered = 0_u32;
     for block in blocks.chunks_exact(4).take(count) {
         let (start, end) = (
@@ -256,6 +287,21 @@ mod tests {
         // Whole with padding between the causes, and not as the crate walks them.
         assert!(!guard.admits(&packet(ERROR, &[0, 12, 0, 5, b'x', 0, 0xff, 0xff, 0, 12, 0, 4])));
         assert!(guard.admits(&packet(ABORT, &[])));
+        assert!(
+            !guard.admits(&packet(ERROR, &[0, 12, 0, 8, 0, 0, 0, 0, 0, 0])),
+            "more than its causes"
+        );
+        assert!(!guard.admits(&packet(COOKIE_ACK, &[ERROR, 0, 0, 8, 0, 12, 0, 200])));
+        assert!(!guard.admits(&packet(HEARTBEAT, &[0, 1, 0, 4, 0, 1, 0, 4])));
+        assert!(guard.admits(&packet(HEARTBEAT, &[0, 1, 0, 5, 7])));
+        assert!(!guard.admits(&packet(RE_CONFIG, &[0, 16, 0, 16, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0])));
+        assert!(!guard.admits(&packet(SACK, &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4])));
+        let mut init = vec![0; 16];
+        assert!(guard.admits(&packet(INIT, &init)));
+        let two = [packet(INIT, &init), packet(COOKIE_ACK, &[])[HEADER..].to_vec()].concat();
+        assert!(!guard.admits(&two), "bundled");
+        init.extend([0xc0, 0, 0, 5, 0]);
+        assert!(!guard.admits(&packet(INIT, &init)));
         let mut long = packet(SACK, &[0; 12]);
         long[HEADER + 3] = 200;
         assert!(!guard.admits(&long));
