@@ -66,9 +66,9 @@ export interface TlsOptions {
   rejectUnauthorized?: boolean;
 }
 
-/** Where a server listens. */
+/** Where a server listens. Of a unix-domain socket (or a named pipe) the address is its path, and the port 0. */
 export interface ServerAddress {
   address: string;
-  family: 'IPv4' | 'IPv6';
+  family: 'IPv4' | 'IPv6' | 'Unix';
   port: number;
 }

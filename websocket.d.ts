@@ -1,6 +1,8 @@
 // WebSocket and its server. https://websockets.spec.whatwg.org/
 // The members stand in the order of the IDL; what is not in the IDL stands behind.
 
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { BinaryType, BufferSource, Handler, Pem, ServerAddress, TlsOptions } from './common.js';
 import { EventTargetOf } from './common.js';
 
@@ -146,6 +148,15 @@ export class WebSocket extends EventTargetOf<WebSocketEventMap> {
 
 /** Options of a WebSocketServer. */
 export interface WebSocketServerOptions {
+  /**
+   * An `http.Server` or `https.Server` whose upgrades to serve, instead of listening. Upgrades to other paths than `path`
+   * are left to the server's other `upgrade` listeners, and answered 404 when there are none.
+   */
+  server?: Server;
+  /** Neither listens nor attaches itself: requests come by `handleUpgrade()` only. */
+  noServer?: boolean;
+  /** The one path to serve, without a query; requests to others are answered 404. All paths when absent. */
+  path?: string;
   /** The address to listen on; all addresses of the machine when absent. */
   host?: string;
   /** The port; 0, the default, takes a free one. */
@@ -158,7 +169,10 @@ export interface WebSocketServerOptions {
   maxMessageSize?: number;
   /** How long an opening handshake may take in all, in milliseconds. */
   handshakeTimeoutMs?: number;
-  /** How many opening handshakes may be under way at once. */
+  /**
+   * How many opening handshakes may be under way at once. Further clients wait in the system's queue; those that come
+   * through Node's server are answered 503.
+   */
   maxPendingHandshakes?: number;
   /** How long to wait for the peer's half of the closing handshake, in milliseconds. */
   closeTimeoutMs?: number;
@@ -184,6 +198,7 @@ export interface WebSocketRequest {
   readonly origin: string;
   /** The subprotocols that the client offers. */
   readonly protocols: readonly string[];
+  /** The client's address; absent where there is none, as on a unix-domain socket. */
   readonly remoteAddress: ServerAddress | undefined;
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal;
@@ -194,19 +209,27 @@ export interface WebSocketRequest {
 }
 
 /**
- * A WebSocket server with a listener of its own. Requests are answered through `incomingRequests`, or all accepted where
+ * A WebSocket server, with a listener of its own or behind Node's http server. Requests are answered through `incomingRequests`, or all accepted where
  * there is a listener for `connection`.
  */
 export class WebSocketServer extends EventTargetOf<WebSocketServerEventMap> {
   /** Begins to listen. Throws TypeError for wrong options. */
   constructor(options?: WebSocketServerOptions);
-  /** Fulfilled when it listens; rejected with the system's error. */
+  /** Fulfilled when it listens, at once with `noServer`; rejected with the system's error. */
   readonly ready: Promise<void>;
-  /** Where it listens. */
+  /** Where it listens. Throws InvalidStateError while it doesn't. */
   address(): ServerAddress;
   /** The opening handshakes, each to be accepted or rejected. */
   readonly incomingRequests: ReadableStream<WebSocketRequest>;
   onconnection: Handler<WebSocketConnectionEvent>;
+  /**
+   * Takes over an upgrade of Node's http server, with the arguments of its event `upgrade`. The request is accepted or
+   * rejected as any other. Returns `undefined` when it can't be: the handshake is not valid (it has been answered with 400
+   * or 426, as a listener of its own does), too many wait (503), or the client has gone.
+   * A plain socket leaves Node for good: it is destroyed there without being shut down, and is not counted or ended by the
+   * http server any more. Any other stream, such as TLS, goes on to carry the connection.
+   */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): WebSocketRequest | undefined;
   /** Stops listening, closes all sockets, and ends those that are left after `timeoutMs`. */
   close(options?: { timeoutMs?: number }): Promise<void>;
   /** Lets the server keep the process alive while it listens, as it does at first. */

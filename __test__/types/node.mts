@@ -1,5 +1,6 @@
 // The types in use, as a program would: what must compile, and what must not.
 
+import { createServer } from 'node:http';
 import {
   generateCertificate,
   RTCPeerConnection,
@@ -37,6 +38,16 @@ export async function webSocket(): Promise<void> {
   // @ts-expect-error: readonly
   socket.readyState = 1;
   await server.close({ timeoutMs: 1000 });
+  const behind = createServer();
+  new WebSocketServer({ server: behind, path: '/chat' });
+  const given = new WebSocketServer({ noServer: true });
+  behind.on('upgrade', async (request, stream, head) => {
+    const waiting = given.handleUpgrade(request, stream, head);
+    if (waiting?.origin === '') waiting.reject(403);
+    else (await waiting?.accept())?.send('hello');
+  });
+  // @ts-expect-error: no server
+  new WebSocketServer({ server: 'http' });
 }
 
 export async function webTransport(): Promise<void> {

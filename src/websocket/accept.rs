@@ -52,10 +52,12 @@ impl Requests {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, waiting: Waiting) -> u32 {
+    /// Enters a request: its number, and where its answer will come.
+    pub(crate) fn add(&self, request: ServerRequest) -> (u32, oneshot::Receiver<Answer>) {
+        let (answer, answered) = oneshot::channel();
         let number = self.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        self.lock().insert(number, waiting);
-        number
+        self.lock().insert(number, Waiting { request, answer });
+        (number, answered)
     }
 
     /// Takes a request to answer it. `None`: it is answered or gone.
@@ -82,6 +84,15 @@ pub(crate) trait Announce {
     fn gone(&self, number: u32);
 }
 
+/// A client that Node's http server has heard; its request waits under this number.
+pub(crate) struct Adopted {
+    pub(crate) transport: Transport,
+    /// What came behind the request.
+    pub(crate) rest: Vec<u8>,
+    pub(crate) number: u32,
+    pub(crate) answer: oneshot::Receiver<Answer>,
+}
+
 /// Leads one client from its TCP connection to its answer. `permit` counts it among the pending handshakes.
 pub(crate) async fn receive(
     stream: TcpStream,
@@ -95,17 +106,46 @@ pub(crate) async fn receive(
     let mut asked = None;
     let answered = timeout(reception.time, ask(stream, client, &reception, &announce, &mut asked)).await;
     drop(permit);
-    let (mut transport, rest, answer) = match answered {
-        Ok(Some(answered)) => answered,
+    match answered {
+        Ok(Some(answered)) => give(answered).await,
         Ok(None) | Err(_) => {
-            if let Some(number) = asked
-                && reception.requests.take(number).is_some()
-            {
-                announce.gone(number);
+            if let Some(number) = asked {
+                forget(number, &reception, &announce);
             }
-            return;
         }
-    };
+    }
+}
+
+/// Leads a client that Node's http server has heard to its answer.
+pub(crate) async fn adopt(
+    adopted: Adopted,
+    reception: Arc<Reception>,
+    announce: impl Announce,
+    permit: OwnedSemaphorePermit,
+) {
+    let number = adopted.number;
+    let answered = timeout(
+        reception.time,
+        await_answer(adopted.transport, adopted.rest, adopted.answer),
+    )
+    .await;
+    drop(permit);
+    match answered {
+        Ok(Some(answered)) => give(answered).await,
+        Ok(None) | Err(_) => forget(number, &reception, &announce),
+    }
+}
+
+/// Nobody is there to be answered.
+fn forget(number: u32, reception: &Reception, announce: &impl Announce) {
+    if reception.requests.take(number).is_some() {
+        announce.gone(number);
+    }
+}
+
+type Answered = (Transport, Vec<u8>, Answer);
+
+async fn give((mut transport, rest, answer): Answered) {
     match answer {
         Answer::Accept { response, to } => {
             if transport.write_all(&response).await.is_ok() {
@@ -124,8 +164,8 @@ async fn ask(
     reception: &Reception,
     announce: &impl Announce,
     asked: &mut Option<u32>,
-) -> Option<(Transport, Vec<u8>, Answer)> {
-    let (mut transport, mut rest, request) = tokio::select! {
+) -> Option<Answered> {
+    let (transport, rest, request) = tokio::select! {
         heard = hear(stream, reception) => heard?,
         () = reception.closing.cancelled() => return None,
     };
@@ -133,15 +173,23 @@ async fn ask(
         Ok(request) => request,
         Err(response) => return Some((transport, rest, Answer::Reject { response })),
     };
-    let (answer, mut answered) = oneshot::channel();
     let secure = reception.tls.is_some();
     let copy = request.clone();
-    let number = reception.requests.add(Waiting { request, answer });
+    let (number, answer) = reception.requests.add(request);
     *asked = Some(number);
     announce.request(number, &copy, client, secure);
+    await_answer(transport, rest, answer).await
+}
+
+/// Waits for the application's answer. `None`: the client has gone.
+async fn await_answer(
+    mut transport: Transport,
+    mut rest: Vec<u8>,
+    mut answer: oneshot::Receiver<Answer>,
+) -> Option<Answered> {
     loop {
         tokio::select! {
-            answer = &mut answered => return answer.ok().map(|answer| (transport, rest, answer)),
+            answer = &mut answer => return answer.ok().map(|answer| (transport, rest, answer)),
             // Frames may follow the request before its answer; too many wait in the socket.
             read = transport.read_some(&mut rest), if rest.len() < MAX_HEAD => match read {
                 Ok(length) if length > 0 => {}

@@ -219,51 +219,57 @@ pub(crate) fn parse_request(input: &[u8]) -> Result<Option<(ServerRequest, usize
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadersTooLarge),
         Ok(_) | Err(_) => return Err(Refusal::BadRequest),
     }
-    // 1.
-    let (Some("GET"), Some(target), Some(1)) = (parsed.method, parsed.path, parsed.version) else {
+    let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(Refusal::BadRequest);
     };
-    let (target, headers) = (target.to_owned(), own(parsed.headers));
-    // 2.
-    if one(&headers, "host").is_none() {
-        return Err(Refusal::BadRequest);
-    }
-    // 3. 4.
-    if !has_token(&headers, "upgrade", "websocket") || !has_token(&headers, "connection", "upgrade") {
-        return Err(Refusal::UpgradeRequired);
-    }
-    // 6. Before the key: what another version's key looks like is not known.
-    if one(&headers, "sec-websocket-version") != Some("13") {
-        return Err(Refusal::UpgradeRequired);
-    }
-    // 5.
-    let key = one(&headers, "sec-websocket-key")
-        .filter(|key| is_key(key))
-        .ok_or(Refusal::BadRequest)?
-        .to_owned();
-    // 8.
-    let mut protocols: Vec<String> = Vec::new();
-    for value in values(&headers, "sec-websocket-protocol") {
-        for protocol in value.split(',').map(trim) {
-            // A hundred are more than anybody asks for, and keep the search for a double short.
-            if !is_token(protocol) || protocols.len() == 100 || protocols.iter().any(|known| known == protocol) {
-                return Err(Refusal::BadRequest);
-            }
-            protocols.push(protocol.to_owned());
-        }
-    }
-    Ok(Some((
-        ServerRequest {
-            target,
-            headers,
-            protocols,
-            key,
-        },
-        end,
-    )))
+    let version = if version == 1 { "1.1" } else { "1.0" };
+    let request = ServerRequest::check(method, target, version, own(parsed.headers))?;
+    Ok(Some((request, end)))
 }
 
 impl ServerRequest {
+    /// Whether a request asks for a WebSocket connection (section 4.2.1), whoever has parsed it.
+    pub(crate) fn check(method: &str, target: &str, version: &str, headers: Vec<Header>) -> Result<Self, Refusal> {
+        // 1.
+        if method != "GET" || version != "1.1" {
+            return Err(Refusal::BadRequest);
+        }
+        // 2.
+        if one(&headers, "host").is_none() {
+            return Err(Refusal::BadRequest);
+        }
+        // 3. 4.
+        if !has_token(&headers, "upgrade", "websocket") || !has_token(&headers, "connection", "upgrade") {
+            return Err(Refusal::UpgradeRequired);
+        }
+        // 6. Before the key: what another version's key looks like is not known.
+        if one(&headers, "sec-websocket-version") != Some("13") {
+            return Err(Refusal::UpgradeRequired);
+        }
+        // 5.
+        let key = one(&headers, "sec-websocket-key")
+            .filter(|key| is_key(key))
+            .ok_or(Refusal::BadRequest)?
+            .to_owned();
+        // 8.
+        let mut protocols: Vec<String> = Vec::new();
+        for value in values(&headers, "sec-websocket-protocol") {
+            for protocol in value.split(',').map(trim) {
+                // A hundred are more than anybody asks for, and keep the search for a double short.
+                if !is_token(protocol) || protocols.len() == 100 || protocols.iter().any(|known| known == protocol) {
+                    return Err(Refusal::BadRequest);
+                }
+                protocols.push(protocol.to_owned());
+            }
+        }
+        Ok(Self {
+            target: target.to_owned(),
+            headers,
+            protocols,
+            key,
+        })
+    }
+
     /// The bytes that open the connection. `protocol` is one of `protocols`; `headers` are valid.
     pub(crate) fn accept(&self, protocol: Option<&str>, headers: &[Header]) -> Vec<u8> {
         let mut head = String::from("HTTP/1.1 101 Switching Protocols\r\n");

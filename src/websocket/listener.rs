@@ -1,31 +1,40 @@
-//! `WebSocketListener`: the network half of a `WebSocketServer` that listens on a port of its own.
+//! `WebSocketListener`: the network half of a `WebSocketServer`, whether it listens on a port of its own or is given the
+//! requests that Node's http server has heard.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::BufferSlice;
+use napi::bindgen_prelude::{Buffer, BufferSlice, Either};
 use napi_derive::napi;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::accept::{Accepted, Announce, Answer, Reception, Requests, receive};
+use super::accept::{Accepted, Adopted, Announce, Answer, Reception, Requests, adopt, receive};
 use super::closing::{ABNORMAL, Ended};
 use super::connection::{PANICKED, WebSocketConnection, WebSocketEvent, WebSocketLimits, headers};
+#[cfg(unix)]
+use super::descriptor::duplicate;
+use super::duplex_stream::DuplexStream;
 use super::frame::Role;
 use super::handshake::{ServerRequest, reject};
 use super::task::{Driver, Failed, Limits, Link, emit_closed};
+use super::transport::Transport;
 use crate::error::{Error, Result};
 use crate::hub::{Hub, Payload, Port, Terminal};
+#[cfg(unix)]
+use crate::runtime::runtime;
 use crate::tls::server_config;
 
 /// After an error of `accept`, which is the machine's and not a client's (no more file descriptors): a pause, not a spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The answer to a request beyond `max_pending_handshakes`, which can't wait in the system's queue.
+const SERVICE_UNAVAILABLE: u16 = 503;
 
 /// What a listener tells its `WebSocketServer`.
 #[napi]
@@ -52,8 +61,8 @@ impl From<WebSocketListenerEvent> for i32 {
 pub struct WebSocketListenerOptions {
     /// Name or address; all addresses when absent.
     pub host: Option<String>,
-    /// 0 for a free one.
-    pub port: u16,
+    /// 0 for a free one. Absent: it doesn't listen, all requests are given to it.
+    pub port: Option<u16>,
     /// Certificate chain for wss, PEM.
     pub cert: Option<String>,
     /// Its private key, PEM.
@@ -66,12 +75,30 @@ pub struct WebSocketListenerOptions {
     pub limits: WebSocketLimits,
 }
 
+/// A request that Node's http server has heard.
+#[napi(object)]
+pub struct WebSocketUpgrade {
+    /// Of HTTP.
+    pub method: String,
+    /// As it came.
+    pub target: String,
+    /// Of HTTP: `1.1`.
+    pub version: String,
+    /// Name and value in turn.
+    pub headers: Vec<String>,
+}
+
 /// A listening socket and the requests that wait.
 #[napi]
 pub struct WebSocketListener {
     reception: Arc<Reception>,
+    pending: Arc<Semaphore>,
+    /// As many stand in it as have a permit of `pending`.
+    adoptions: mpsc::UnboundedSender<Adoption>,
     limits: Limits,
 }
+
+type Adoption = (Adopted, OwnedSemaphorePermit);
 
 #[napi]
 impl WebSocketListener {
@@ -98,8 +125,49 @@ impl WebSocketListener {
             a: 0,
             b: 0,
         };
-        port.spawn(terminal, listen(options, reception.clone(), port.clone()));
-        Ok(Self { reception, limits })
+        let pending = Arc::new(Semaphore::new(options.max_pending_handshakes as usize));
+        let (adoptions, adopted) = mpsc::unbounded_channel();
+        let arrivals = Arrivals {
+            pending: pending.clone(),
+            adopted,
+        };
+        port.spawn(terminal, listen(options, arrivals, reception.clone(), port.clone()));
+        Ok(Self {
+            reception,
+            pending,
+            adoptions,
+            limits,
+        })
+    }
+
+    /// Takes over the socket behind a request: `descriptor` is Node's, `rest` what Node has read behind the request. The
+    /// request's number, or the answer that refuses it; then, and when this throws, the socket is Node's as before.
+    #[cfg(unix)]
+    #[napi(catch_unwind)]
+    pub fn take_over(
+        &self,
+        descriptor: i32,
+        upgrade: WebSocketUpgrade,
+        rest: BufferSlice<'_>,
+    ) -> Result<Either<u32, Buffer>> {
+        let make = || {
+            let descriptor = duplicate(descriptor)?;
+            // Registering it needs the runtime.
+            let _context = runtime().enter();
+            Transport::of_descriptor(descriptor)
+        };
+        self.adopt(upgrade, &rest, || make().map_err(|error| Error::system(&error).into()))
+    }
+
+    /// The same for a request on a stream that only Node can read and write.
+    #[napi(catch_unwind)]
+    pub fn carry(
+        &self,
+        stream: &DuplexStream,
+        upgrade: WebSocketUpgrade,
+        rest: BufferSlice<'_>,
+    ) -> Result<Either<u32, Buffer>> {
+        self.adopt(upgrade, &rest, || Ok(Transport::other(stream.transport())))
     }
 
     /// Answers a request with 101. The connection behind it reports to the object `id`; it fails if the client has gone.
@@ -145,6 +213,40 @@ impl WebSocketListener {
     }
 }
 
+impl WebSocketListener {
+    fn adopt(
+        &self,
+        upgrade: WebSocketUpgrade,
+        rest: &[u8],
+        transport: impl FnOnce() -> Result<Transport>,
+    ) -> Result<Either<u32, Buffer>> {
+        let WebSocketUpgrade {
+            method,
+            target,
+            version,
+            headers: lines,
+        } = upgrade;
+        let request = match ServerRequest::check(&method, &target, &version, headers(lines)) {
+            Ok(request) => request,
+            Err(refusal) => return Ok(Either::B(refusal.to_bytes().into())),
+        };
+        let Ok(permit) = self.pending.clone().try_acquire_owned() else {
+            return Ok(Either::B(reject(SERVICE_UNAVAILABLE, &[], b"").into()));
+        };
+        let transport = transport()?;
+        let (number, answer) = self.reception.requests.add(request);
+        let adopted = Adopted {
+            transport,
+            rest: rest.to_vec(),
+            number,
+            answer,
+        };
+        // A listener that has ended drops it, which ends the connection.
+        let _ended = self.adoptions.send((adopted, permit));
+        Ok(Either::A(number))
+    }
+}
+
 impl Drop for WebSocketListener {
     fn drop(&mut self) {
         self.reception.closing.cancel();
@@ -180,24 +282,36 @@ async fn serve(
     }
 }
 
-async fn listen(options: WebSocketListenerOptions, reception: Arc<Reception>, port: Arc<Port>) {
-    match bind(options.host.as_deref(), options.port).await {
-        Ok((listener, address)) => {
-            let family = if address.is_ipv4() { 4 } else { 6 };
-            let text = address.ip().to_string();
-            port.emit(
-                WebSocketListenerEvent::Listening,
-                address.port().into(),
-                family,
-                Payload::Text(&text),
-            );
-            accept_all(listener, options.max_pending_handshakes, reception, &port).await;
-        }
-        Err(error) => {
-            let message = Error::system(&error).message;
-            port.emit_terminal(WebSocketListenerEvent::Closed, 0, 0, Payload::Text(&message));
-        }
-    }
+/// Where clients come from, beside the listening socket.
+struct Arrivals {
+    /// Bounds the handshakes under way.
+    pending: Arc<Semaphore>,
+    adopted: mpsc::UnboundedReceiver<Adoption>,
+}
+
+async fn listen(options: WebSocketListenerOptions, arrivals: Arrivals, reception: Arc<Reception>, port: Arc<Port>) {
+    let listener = match options.port {
+        Some(number) => match bind(options.host.as_deref(), number).await {
+            Ok((listener, address)) => {
+                let family = if address.is_ipv4() { 4 } else { 6 };
+                let text = address.ip().to_string();
+                port.emit(
+                    WebSocketListenerEvent::Listening,
+                    address.port().into(),
+                    family,
+                    Payload::Text(&text),
+                );
+                Some(listener)
+            }
+            Err(error) => {
+                let message = Error::system(&error).message;
+                port.emit_terminal(WebSocketListenerEvent::Closed, 0, 0, Payload::Text(&message));
+                return;
+            }
+        },
+        None => None,
+    };
+    receive_all(listener, arrivals, reception, &port).await;
     // On the way out the terminal event is emitted without an error.
 }
 
@@ -215,12 +329,20 @@ async fn bind(host: Option<&str>, port: u16) -> io::Result<(TcpListener, SocketA
     Ok((listener, address))
 }
 
-async fn accept_all(listener: TcpListener, max_pending: u32, reception: Arc<Reception>, port: &Arc<Port>) {
-    let pending = Arc::new(Semaphore::new(max_pending as usize));
+async fn receive_all(
+    listener: Option<TcpListener>,
+    mut arrivals: Arrivals,
+    reception: Arc<Reception>,
+    port: &Arc<Port>,
+) {
     let mut handshakes = JoinSet::new();
     loop {
         let next = async {
-            let permit = pending
+            let Some(listener) = &listener else {
+                return std::future::pending().await;
+            };
+            let permit = arrivals
+                .pending
                 .clone()
                 .acquire_owned()
                 .await
@@ -236,6 +358,9 @@ async fn accept_all(listener: TcpListener, max_pending: u32, reception: Arc<Rece
                 }
                 Err(_) => sleep(ACCEPT_PAUSE).await,
             },
+            Some((adopted, permit)) = arrivals.adopted.recv() => {
+                handshakes.spawn(adopt(adopted, reception.clone(), Herald(port.clone()), permit));
+            }
             Some(_) = handshakes.join_next() => {}
             () = reception.closing.cancelled() => break,
         }

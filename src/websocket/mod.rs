@@ -7,7 +7,10 @@ pub(crate) mod accept;
 pub(crate) mod cause;
 pub(crate) mod closing;
 pub(crate) mod connection;
+#[cfg(unix)]
+pub(crate) mod descriptor;
 pub(crate) mod dial;
+pub(crate) mod duplex_stream;
 pub(crate) mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

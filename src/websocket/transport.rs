@@ -1,6 +1,8 @@
 //! The byte stream under a connection: TCP, or whatever lies over it or beside it (TLS, a socket of the file system).
 
 use std::io::{self, IoSlice};
+#[cfg(unix)]
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -8,6 +10,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 /// What bytes can be read from and written to.
@@ -33,6 +37,21 @@ impl Transport {
     /// Of any other stream.
     pub(crate) fn other(stream: impl ByteStream + 'static) -> Self {
         Self::Other(Box::new(stream))
+    }
+
+    /// Of a socket that another owner has opened: TCP or unix-domain. To be called within the runtime.
+    #[cfg(unix)]
+    pub(crate) fn of_descriptor(descriptor: OwnedFd) -> io::Result<Self> {
+        if socket2::SockRef::from(&descriptor).local_addr()?.is_unix() {
+            let stream = std::os::unix::net::UnixStream::from(descriptor);
+            stream.set_nonblocking(true)?;
+            return Ok(Self::other(UnixStream::from_std(stream)?));
+        }
+        let stream = std::net::TcpStream::from(descriptor);
+        stream.set_nonblocking(true)?;
+        // A socket that cannot be told to send at once still sends.
+        let _harmless = stream.set_nodelay(true);
+        Ok(Self::tcp(TcpStream::from_std(stream)?))
     }
 
     /// The socket, when bytes can be written to it as they are.

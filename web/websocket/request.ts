@@ -27,26 +27,46 @@ const rejectOptions = dictionary('WebSocketRejectOptions', {
 
 const status = unsignedShort('enforceRange');
 
-/** Makes a request of the native core's text; see `WebSocketListenerEvent::Request`. */
-export let createRequest: (answering: Answering, number: number, text: string, secure: boolean) => WebSocketRequest;
+/** What a request says of itself. */
+export interface RequestHead {
+  readonly target: string;
+  readonly remoteAddress: { address: string; family: 'IPv4' | 'IPv6'; port: number } | undefined;
+  readonly protocols: string[];
+  /** Names and values of the headers in turn. */
+  readonly lines: string[];
+  readonly secure: boolean;
+}
+
+/** The native core's text; see `WebSocketListenerEvent::Request`. */
+export function parseHead(text: string, secure: boolean): RequestHead {
+  const [target = '', address = '', family = '', port = '', count = '0', ...rest] = text.split('\0');
+  return {
+    target,
+    remoteAddress: { address, family: family === '4' ? 'IPv4' : 'IPv6', port: Number(port) },
+    protocols: rest.slice(0, Number(count)),
+    lines: rest.slice(Number(count)),
+    secure,
+  };
+}
+
+/** Makes a request. */
+export let createRequest: (answering: Answering, number: number, head: RequestHead) => WebSocketRequest;
 /** The request can't be answered any more: its client has gone. */
 export let endRequest: (request: WebSocketRequest) => void;
+
+const NO_HEAD: RequestHead = { target: '', remoteAddress: undefined, protocols: [], lines: [], secure: false };
 
 export class WebSocketRequest {
   static #making = false;
 
   static {
-    createRequest = (answering, number, text, secure) => {
+    createRequest = (answering, number, head) => {
       WebSocketRequest.#making = true;
       const request = new WebSocketRequest();
-      const [target = '', address = '', family = '', port = '', count = '0', ...rest] = text.split('\0');
       request.#answering = answering;
       request.#number = number;
-      request.#target = target;
-      request.#remoteAddress = { address, family: family === '4' ? 'IPv4' : 'IPv6', port: Number(port) };
-      request.#protocols = Object.freeze(rest.slice(0, Number(count)));
-      request.#lines = rest.slice(Number(count));
-      request.#secure = secure;
+      request.#head = head;
+      Object.freeze(head.protocols);
       return request;
     };
     endRequest = (request) => {
@@ -57,11 +77,7 @@ export class WebSocketRequest {
   /** Until it is answered. */
   #answering: Answering | undefined;
   #number = 0;
-  #target = '';
-  #remoteAddress: { address: string; family: 'IPv4' | 'IPv6'; port: number } | undefined;
-  #protocols: readonly string[] = [];
-  #lines: string[] = [];
-  #secure = false;
+  #head: RequestHead = NO_HEAD;
   #headers: Headers | undefined;
   #abortController: AbortController | undefined;
 
@@ -72,14 +88,14 @@ export class WebSocketRequest {
 
   /** The request's target: path and query. */
   get url(): string {
-    return this.#target;
+    return this.#head.target;
   }
 
   get headers(): Headers {
     if (this.#headers === undefined) {
       this.#headers = new Headers();
-      for (let i = 0; i + 1 < this.#lines.length; i += 2) {
-        this.#headers.append(this.#lines[i] as string, this.#lines[i + 1] as string);
+      for (let i = 0; i + 1 < this.#head.lines.length; i += 2) {
+        this.#headers.append(this.#head.lines[i] as string, this.#head.lines[i + 1] as string);
       }
     }
     return this.#headers;
@@ -92,11 +108,11 @@ export class WebSocketRequest {
 
   /** The subprotocols that the client offers. */
   get protocols(): readonly string[] {
-    return this.#protocols;
+    return this.#head.protocols;
   }
 
   get remoteAddress(): { address: string; family: 'IPv4' | 'IPv6'; port: number } | undefined {
-    return this.#remoteAddress;
+    return this.#head.remoteAddress;
   }
 
   /** Aborts when the client goes away, or the time for an answer is up. */
@@ -110,10 +126,10 @@ export class WebSocketRequest {
    */
   async accept(options: unknown = undefined): Promise<WebSocket> {
     const { protocol, headers } = acceptOptions(options, 'options');
-    if (protocol !== undefined && !this.#protocols.includes(protocol)) {
+    if (protocol !== undefined && !this.#head.protocols.includes(protocol)) {
       throw new TypeError(`The client does not offer the subprotocol '${protocol}'`);
     }
-    const url = `${this.#secure ? 'wss' : 'ws'}://${this.#line('host')}${this.#target}`;
+    const url = `${this.#head.secure ? 'wss' : 'ws'}://${this.#line('host')}${this.#head.target}`;
     return await this.#answer().accept(this.#number, url, protocol, headers);
   }
 
@@ -131,8 +147,8 @@ export class WebSocketRequest {
   }
 
   #line(name: string): string {
-    const index = this.#lines.findIndex((text, at) => at % 2 === 0 && text.toLowerCase() === name);
-    return index === -1 ? '' : (this.#lines[index + 1] ?? '');
+    const index = this.#head.lines.findIndex((text, at) => at % 2 === 0 && text.toLowerCase() === name);
+    return index === -1 ? '' : (this.#head.lines[index + 1] ?? '');
   }
 
   /** Whoever answers first. */

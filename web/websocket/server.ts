@@ -1,63 +1,48 @@
-// WebSocketServer: a listener of its own, its requests and its sockets. No standard has one; the shape is that of
-// WebTransportServer.
+// WebSocketServer: its requests and its sockets, on a listener of its own or behind Node's http server. No standard has
+// one; the shape is that of WebTransportServer.
 
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { clearTimeout as clearRealTimeout, setTimeout as setRealTimeout } from 'node:timers';
 import { native } from '../binding.js';
 import { DOMException, exception, fromNative } from '../errors.js';
 import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../event-target.js';
 import { hub, type Payload, type Registration } from '../hub.js';
 import { ReadableStream } from '../streams.js';
-import { pemText } from '../tls.js';
-import { any, DOMString, defineInterface, dictionary, isObject, unsignedLong, unsignedShort } from '../webidl.js';
-import { type Limits, limitMembers, refuseUnsupported } from './options.js';
-import { type Answering, createRequest, endRequest, type WebSocketRequest } from './request.js';
+import { defineInterface, requireArguments } from '../webidl.js';
+import {
+  type Answering,
+  createRequest,
+  endRequest,
+  parseHead,
+  type RequestHead,
+  type WebSocketRequest,
+} from './request.js';
 import type { Connection } from './sending.js';
+import { closeOptions, convertServerOptions, type ListenerOptions } from './server-options.js';
+import { type Adopting, refuse, takeOver } from './upgrade.js';
 import { acceptSocket, CLOSED, dismissSocket, terminateSocket, type WebSocket } from './websocket.js';
 
-interface Options {
-  host?: string;
-  port: number;
-  cert?: string;
-  key?: string;
-  handshakeTimeoutMs: number;
-  maxPendingHandshakes: number;
-  limits: Limits;
-}
-
-interface Listener {
+interface Listener extends Adopting {
   accept(hub: object, id: number, request: number, protocol: string | undefined, headers: string[]): Connection;
   reject(request: number, status: number, headers: string[], body: Uint8Array): void;
   close(): void;
 }
 
 const { WebSocketListener, WebSocketListenerEvent } = native<{
-  WebSocketListener: new (hub: object, id: number, options: Options) => Listener;
+  WebSocketListener: new (hub: object, id: number, options: ListenerOptions) => Listener;
   WebSocketListenerEvent: Record<'Listening' | 'Request' | 'RequestGone' | 'Closed', number>;
 }>();
 const { Listening, Request, RequestGone, Closed } = WebSocketListenerEvent;
 
 const { dispatchEvent } = EventTarget.prototype;
 
-const MAX_PENDING_HANDSHAKES = 1024;
-const CLOSE_MS = 10_000;
 const GOING_AWAY = 1001;
+const NOT_FOUND = 404;
 const SERVICE_UNAVAILABLE = 503;
-
-const serverOptions = dictionary('WebSocketServerOptions', {
-  ...limitMembers,
-  cert: { type: any },
-  host: { type: DOMString },
-  key: { type: any },
-  maxPendingHandshakes: { type: unsignedLong('enforceRange'), default: () => MAX_PENDING_HANDSHAKES },
-  port: { type: unsignedShort('enforceRange'), default: () => 0 },
-});
-
-const closeOptions = dictionary('WebSocketServerCloseOptions', {
-  timeoutMs: { type: unsignedLong('enforceRange'), default: () => CLOSE_MS },
-});
-
-/** What the surface has and this version does not: better refused than ignored. */
-const UNSUPPORTED = ['ca', 'noServer', 'path', 'perMessageDeflate', 'server', 'signal', 'verifyClient'];
+const CLOSING_ANSWER = Buffer.from(
+  'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
+);
 
 /** The event of a client that was accepted without being asked for. */
 export class WebSocketConnectionEvent extends Event {
@@ -81,8 +66,16 @@ export class WebSocketConnectionEvent extends Event {
 
 export interface Address {
   address: string;
-  family: 'IPv4' | 'IPv6';
+  family: 'IPv4' | 'IPv6' | 'Unix';
   port: number;
+}
+
+/** Where Node's server listens: a string for a unix-domain socket or a named pipe. */
+function addressOf(server: Server): Address | undefined {
+  const address = server.address();
+  if (address === null) return undefined;
+  if (typeof address === 'string') return { address, family: 'Unix', port: 0 };
+  return { ...address, family: address.family === 'IPv4' ? 'IPv4' : 'IPv6' };
 }
 
 interface Deferred<Value> {
@@ -125,35 +118,31 @@ export class WebSocketServer extends EventTarget {
   /** Sockets that are not closed, by number. A socket that is collected takes itself off. */
   readonly #sockets = new Map<number, WeakRef<WebSocket>>();
   readonly #collected = new FinalizationRegistry<number>((number) => this.#socketEnded(number));
+  /** Somebody decides on each request. */
+  #asked = false;
   #stream: ReadableStream<WebSocketRequest> | undefined;
   #controller: ReadableStreamDefaultController<WebSocketRequest> | undefined;
   #wanted: (() => void) | undefined;
 
+  readonly #path: string | undefined;
+  readonly #attachedTo: Server | undefined;
+  readonly #upgraded = (request: IncomingMessage, socket: Duplex, head: Uint8Array) =>
+    this.#requestFrom(request, socket, head);
+
   constructor(options: object | undefined = undefined) {
     super();
-    const given = options ?? {};
-    const converted = serverOptions(given, 'options');
-    if (isObject(given)) refuseUnsupported(given, UNSUPPORTED);
-    const { host, port, cert, key, closeTimeoutMs, handshakeTimeoutMs, maxMessageSize, maxPendingHandshakes } =
-      converted;
-    if (maxPendingHandshakes === 0) throw new RangeError('maxPendingHandshakes must be at least 1');
-    const listenerOptions: Options = {
-      port,
-      handshakeTimeoutMs,
-      maxPendingHandshakes,
-      limits: { closeTimeoutMs, maxMessageSize },
-    };
-    if (host !== undefined) listenerOptions.host = host;
-    if (cert !== undefined) listenerOptions.cert = pemText(cert, 'cert');
-    if (key !== undefined) listenerOptions.key = pemText(key, 'key');
+    const { listener, attachTo, path } = convertServerOptions(options ?? {});
+    this.#path = path;
+    this.#attachedTo = attachTo;
     this.#registration = hub.register(this, WebSocketServer.#dispatch);
     try {
-      this.#listener = new WebSocketListener(hub.native, this.#registration.id, listenerOptions);
+      this.#listener = new WebSocketListener(hub.native, this.#registration.id, listener);
     } catch (error) {
       this.#registration.close();
       throw fromNative(error);
     }
     this.#heard = !WebSocketServer.#knowsListeners;
+    if (listener.port === undefined) this.#standBehind(attachTo);
   }
 
   /** Fulfilled when it listens; rejected with the system's error. */
@@ -163,12 +152,14 @@ export class WebSocketServer extends EventTarget {
 
   /** Where it listens. */
   address(): Address {
-    if (this.#address === undefined) throw new DOMException('The server does not listen', 'InvalidStateError');
-    return { ...this.#address };
+    const address = this.#attachedTo === undefined || this.#closing ? this.#address : addressOf(this.#attachedTo);
+    if (address === undefined) throw new DOMException('The server does not listen', 'InvalidStateError');
+    return { ...address };
   }
 
   /** The opening handshakes, each to be accepted or rejected. Once asked for, no request is accepted by itself. */
   get incomingRequests(): ReadableStream<WebSocketRequest> {
+    this.#asked = true;
     this.#stream ??= new ReadableStream<WebSocketRequest>(
       {
         start: (controller) => {
@@ -179,11 +170,32 @@ export class WebSocketServer extends EventTarget {
             this.#wanted = resolve;
             this.#next();
           }),
+        // What comes later waits for the next reader.
+        cancel: () => {
+          this.#stream = undefined;
+          this.#controller = undefined;
+          this.#wanted = undefined;
+        },
       },
       { highWaterMark: 0 },
     );
     if (this.#ended) this.#closeStream();
     return this.#stream;
+  }
+
+  /**
+   * Takes over an upgrade of Node's http server, from its event `upgrade`. The request is to be accepted or rejected as
+   * any other. `undefined` when it can't be: it is no valid handshake and has been answered so, or its client has gone.
+   */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): WebSocketRequest | undefined {
+    // biome-ignore lint/complexity/noArguments: Web IDL counts the arguments that were given.
+    requireArguments(arguments, 3, 'handleUpgrade');
+    if (this.#closing) return refuse(socket, CLOSING_ANSWER);
+    const taken = takeOver(this.#listener, request, socket, head);
+    if (taken === undefined) return undefined;
+    const made = createRequest(this.#answering, taken.number, taken.head);
+    this.#unanswered.set(taken.number, made);
+    return made;
   }
 
   /** Stops listening, closes all sockets, and ends those that are left after `timeoutMs`. */
@@ -197,6 +209,7 @@ export class WebSocketServer extends EventTarget {
     }
     this.#unanswered.clear();
     this.#queue.length = 0;
+    this.#attachedTo?.off('upgrade', this.#upgraded);
     this.#listener.close();
     for (const socket of this.#open()) dismissSocket(socket, GOING_AWAY);
     const timer = setRealTimeout(() => {
@@ -217,7 +230,7 @@ export class WebSocketServer extends EventTarget {
 
   static #dispatch(server: WebSocketServer, kind: number, a: number, b: number, payload: Payload): void {
     if (kind === Request) {
-      server.#requested(a, b !== 0, payload.text());
+      server.#requested(a, parseHead(payload.text(), b !== 0));
     } else if (kind === RequestGone) {
       const request = server.#unanswered.get(a);
       server.#unanswered.delete(a);
@@ -242,17 +255,51 @@ export class WebSocketServer extends EventTarget {
     },
   };
 
-  #requested(number: number, secure: boolean, text: string): void {
+  /** Without a listener of its own it hears nothing by itself, and lives as long as somebody has it. */
+  #standBehind(server: Server | undefined): void {
+    this.#registration.unref();
+    this.#registration.letGo();
+    if (server === undefined) {
+      this.#ready.resolve();
+      return;
+    }
+    server.on('upgrade', this.#upgraded);
+    if (server.listening) this.#ready.resolve();
+    else server.once('listening', () => this.#ready.resolve());
+  }
+
+  /** An upgrade of the server that this one is attached to. */
+  #requestFrom(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
+    // Another listener may serve that path.
+    const others = (this.#attachedTo?.listenerCount('upgrade') ?? 0) > 1;
+    if (others && !this.#serves(request.url ?? '')) return;
+    const made = this.handleUpgrade(request, socket, head);
+    if (made !== undefined) this.#offer(made);
+  }
+
+  #requested(number: number, head: RequestHead): void {
     if (this.#closing) return;
-    const request = createRequest(this.#answering, number, text, secure);
+    const request = createRequest(this.#answering, number, head);
     this.#unanswered.set(number, request);
+    this.#offer(request);
+  }
+
+  #serves(target: string): boolean {
+    return this.#path === undefined || target.split('?', 1)[0] === this.#path;
+  }
+
+  #offer(request: WebSocketRequest): void {
+    if (!this.#serves(request.url)) {
+      request.reject(NOT_FOUND);
+      return;
+    }
     this.#queue.push(request);
     this.#next();
   }
 
   /** Gives what waits to whoever wants it: the stream's reader or, the short way, the listeners for `connection`. */
   #next(): void {
-    if (this.#stream !== undefined) {
+    if (this.#asked) {
       const request = this.#wanted && this.#queue.shift();
       if (request === undefined) return;
       this.#controller?.enqueue(request);
