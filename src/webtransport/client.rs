@@ -1,7 +1,7 @@
 //! Opens a connection and a session on it: <https://www.w3.org/TR/webtransport/#webtransport-connection>.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
@@ -141,7 +141,7 @@ impl From<Broken> for Failure {
 pub(crate) async fn run(
     target: Target,
     port: Arc<Port>,
-    session: Arc<OnceLock<Arc<Session>>>,
+    session: Arc<OnceLock<Weak<Session>>>,
     abandoned: CancellationToken,
 ) {
     let establishing = tokio::time::timeout(ESTABLISH_TIMEOUT, establish(&target, &port));
@@ -160,7 +160,7 @@ pub(crate) async fn run(
     };
     let own = established.session;
     session
-        .set(own.clone())
+        .set(Arc::downgrade(&own))
         .unwrap_or_else(|_| unreachable!("only this task sets it"));
     port.emit(
         WebTransportEvent::Ready,

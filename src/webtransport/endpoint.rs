@@ -2,8 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-use quinn::{Endpoint, EndpointConfig, ServerConfig};
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, ServerConfig};
+
+use super::limits::CLOSE_TIMEOUT;
 
 /// The endpoint that all clients of the process share, one for each IP version; its socket is closed with the last
 /// session. Must be called on the runtime.
@@ -23,8 +26,34 @@ pub(crate) fn for_clients(remote: SocketAddr) -> std::io::Result<Arc<Endpoint>> 
     Ok(endpoint)
 }
 
-/// A server's endpoint, at the first address of the host that can be had.
-pub(crate) async fn listen(host: &str, port: u16, config: ServerConfig) -> std::io::Result<Endpoint> {
+/// A server's endpoint.
+pub(crate) struct Listening {
+    pub(crate) endpoint: Endpoint,
+    /// Gone when the system has the port back.
+    socket: Weak<dyn AsyncUdpSocket>,
+}
+
+impl Listening {
+    /// Waits, but not for ever, until the peers know of the end of their connections and the port is free again. A
+    /// connection that never got beyond its first packet may take longer than anybody wants to wait.
+    pub(crate) async fn close(self) {
+        let Self { endpoint, socket } = self;
+        let _late = tokio::time::timeout(CLOSE_TIMEOUT, async {
+            endpoint.wait_idle().await;
+            drop(endpoint);
+            while socket.strong_count() > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        })
+        .await;
+    }
+}
+
+/// How often a socket is looked at that is being closed: quinn does not tell.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Listens at the first address of the host that can be had.
+pub(crate) async fn listen(host: &str, port: u16, config: ServerConfig) -> std::io::Result<Listening> {
     let mut failed = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
     let host = if host == "::" && UdpSocket::bind(("::", 0)).is_err() {
         "0.0.0.0"
@@ -35,7 +64,11 @@ pub(crate) async fn listen(host: &str, port: u16, config: ServerConfig) -> std::
         match socket(address) {
             Ok(socket) => {
                 let runtime = quinn::default_runtime().expect("this runs on tokio");
-                return Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime);
+                let socket = runtime.wrap_udp_socket(socket)?;
+                let weak = Arc::downgrade(&socket);
+                let settings = EndpointConfig::default();
+                let endpoint = Endpoint::new_with_abstract_socket(settings, Some(config), socket, runtime)?;
+                return Ok(Listening { endpoint, socket: weak });
             }
             Err(error) => failed = error,
         }

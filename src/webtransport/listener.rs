@@ -132,12 +132,13 @@ impl WebTransportListener {
         };
         // The session is entered here, so that no stream is refused between now and the answer.
         waiting.http3.enter(&session)?;
+        let accepted = WebTransportSession::accepted(&session);
         if waiting.answer.send(Answer::Accept(session.clone(), response)).is_err() {
             // It has gone since this began.
             waiting.http3.leave(&session);
             return None;
         }
-        Some(WebTransportSession::accepted(session))
+        Some(accepted)
     }
 
     /// Rejects a request with a status, headers and a body. False when the request has gone.
@@ -208,8 +209,8 @@ impl Shared {
 }
 
 async fn run(shared: Arc<Shared>, config: ServerConfig, host: String, port: u16) {
-    let endpoint = match endpoint::listen(&host, port, config).await {
-        Ok(endpoint) => endpoint,
+    let listening = match endpoint::listen(&host, port, config).await {
+        Ok(listening) => listening,
         Err(error) => {
             let text = Error::system(&error).message;
             shared
@@ -221,6 +222,7 @@ async fn run(shared: Arc<Shared>, config: ServerConfig, host: String, port: u16)
             return;
         }
     };
+    let endpoint = &listening.endpoint;
     let address = endpoint.local_addr().expect("a bound socket has an address");
     let text = address.ip().to_string();
     shared.port.emit(
@@ -249,8 +251,7 @@ async fn run(shared: Arc<Shared>, config: ServerConfig, host: String, port: u16)
     shared.requests().waiting.clear();
     // Each connection ends with its last session, or when the time is over.
     while connections.join_next().await.is_some() {}
-    // Bounded by three round-trip times, so that the peers hear of it.
-    endpoint.wait_idle().await;
+    listening.close().await;
     shared
         .port
         .emit_terminal(WebTransportEvent::ListenerEnded, 0, 0, Payload::None);

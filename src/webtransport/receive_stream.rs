@@ -38,9 +38,9 @@ impl WebTransportReceiveStream {
     /// Takes the receiving half of the stream that the session calls `key`.
     #[napi(constructor, catch_unwind)]
     pub fn new(hub: &Hub, id: u32, session: &WebTransportSession, key: u32) -> Result<Self> {
-        let session = session.session()?;
-        let half = session.streams.take_receive(key);
-        let half = half.ok_or(Error::new(ErrorName::InvalidStateError, "the stream is gone"))?;
+        let gone = || Error::new(ErrorName::InvalidStateError, "the stream is gone");
+        let session = session.session().ok_or_else(gone)?;
+        let half = session.streams.take_receive(key).ok_or_else(gone)?;
         let queue = Arc::new(ReceiveQueue::new(half.first));
         let port = hub.port(id);
         let terminal = Terminal {

@@ -36,9 +36,9 @@ impl WebTransportSendStream {
     /// Takes the sending half of the stream that the session calls `key`.
     #[napi(constructor, catch_unwind)]
     pub fn new(hub: &Hub, id: u32, session: &WebTransportSession, key: u32) -> Result<Self> {
-        let session = session.session()?;
-        let half = session.streams.take_send(key);
-        let half = half.ok_or(Error::new(ErrorName::InvalidStateError, "the stream is gone"))?;
+        let gone = || Error::new(ErrorName::InvalidStateError, "the stream is gone");
+        let session = session.session().ok_or_else(gone)?;
+        let half = session.streams.take_send(key).ok_or_else(gone)?;
         let queue = Arc::new(SendQueue::new(half.header));
         let port = hub.port(id);
         let terminal = Terminal {

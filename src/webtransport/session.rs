@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::datagrams;
 use super::established::{Close, Closer, Session};
 use super::http3::connect::ConnectRequest;
 use super::streams::{Direction, Opening};
-use crate::error::{Error, ErrorName, Result};
+use crate::error::Result;
 use crate::hub::{Hub, Terminal};
 use crate::tls::TlsOptions;
 
@@ -133,7 +133,8 @@ pub(crate) const INTERNAL: u32 = 1;
 /// The native half of a `WebTransport`.
 #[napi]
 pub struct WebTransportSession {
-    session: Arc<OnceLock<Arc<Session>>>,
+    /// Weak: a session that has ended must not hold its connection, and with it the socket, until this is collected.
+    session: Arc<OnceLock<Weak<Session>>>,
     /// Cancelled when the script has given the session up before it was there, or has dropped it.
     abandoned: CancellationToken,
 }
@@ -155,95 +156,99 @@ impl WebTransportSession {
     /// Closes the session with a code and a reason; `Ended` says when the peer knows. Before `Ready` it gives up.
     #[napi(catch_unwind)]
     pub fn close(&self, code: u32, reason: String) {
-        match self.session.get() {
-            Some(session) => {
-                session.close.send_replace(Some(Close {
-                    by: Closer::Script,
-                    code,
-                    reason,
-                }));
-            }
-            None => self.abandoned.cancel(),
+        if self.session.get().is_none() {
+            self.abandoned.cancel();
+        } else if let Some(session) = self.session() {
+            session.close.send_replace(Some(Close {
+                by: Closer::Script,
+                code,
+                reason,
+            }));
         }
     }
 
     /// Opens a stream of ours and returns its key; 0 when the peer's limit forbids it for now. With an operation,
     /// `StreamOpened` follows when it no longer does.
     #[napi(catch_unwind)]
-    pub fn open_stream(&self, bidirectional: bool, operation: Option<u32>) -> Result<u32> {
-        let session = self.session()?;
+    pub fn open_stream(&self, bidirectional: bool, operation: Option<u32>) -> u32 {
+        let Some(session) = self.session() else { return 0 };
         let direction = direction(bidirectional);
         if !session.streams.has_waiting(direction) {
             // Polled once: a stream that is allowed is there at once.
             let opening = pin!(session.open(direction));
             if let Poll::Ready(Ok(stream)) = opening.poll(&mut Context::from_waker(Waker::noop())) {
-                return Ok(session.streams.keep(stream));
+                return session.streams.keep(stream);
             }
         }
         if let Some(operation) = operation {
             session.streams.want(direction, Opening { operation });
         }
-        Ok(0)
+        0
     }
 
     /// The key of the peer's next stream; 0 when there is none: `IncomingBidirectional` or `IncomingUnidirectional`
     /// will follow.
     #[napi(catch_unwind)]
-    pub fn accept_stream(&self, bidirectional: bool) -> Result<u32> {
-        Ok(self.session()?.streams.accept(direction(bidirectional)).unwrap_or(0))
+    pub fn accept_stream(&self, bidirectional: bool) -> u32 {
+        let key = self
+            .session()
+            .and_then(|session| session.streams.accept(direction(bidirectional)));
+        key.unwrap_or(0)
     }
 
     /// Queues a datagram. False when the queue is full now: `DatagramsWritable` says when it no longer is.
     #[napi(catch_unwind)]
-    pub fn send_datagram(&self, payload: BufferSlice<'_>) -> Result<bool> {
-        let session = self.session()?;
-        Ok(session
-            .datagrams
-            .send(datagrams::encode(session.id, &payload), Instant::now()))
+    pub fn send_datagram(&self, payload: BufferSlice<'_>) -> bool {
+        self.session().is_none_or(|session| {
+            session
+                .datagrams
+                .send(datagrams::encode(session.id, &payload), Instant::now())
+        })
     }
 
     /// The length of the next datagram; −1 when there is none: `DatagramsReadable` will follow.
     #[napi(catch_unwind)]
-    pub fn next_datagram(&self) -> Result<i32> {
-        let length = self.session()?.datagrams.next_length(Instant::now());
-        Ok(length.map_or(-1, |length| i32::try_from(length).unwrap_or(-1)))
+    pub fn next_datagram(&self) -> i32 {
+        let length = self
+            .session()
+            .and_then(|session| session.datagrams.next_length(Instant::now()));
+        length.map_or(-1, |length| i32::try_from(length).unwrap_or(-1))
     }
 
     /// Copies the next datagram into `target`, which has its length.
     #[napi(catch_unwind)]
-    pub fn take_datagram(&self, mut target: BufferSlice<'_>) -> Result<()> {
-        if let Some(datagram) = self.session()?.datagrams.take()
+    pub fn take_datagram(&self, mut target: BufferSlice<'_>) {
+        if let Some(datagram) = self.session().and_then(|session| session.datagrams.take())
             && datagram.len() == target.len()
         {
             target.copy_from_slice(&datagram);
         }
-        Ok(())
     }
 
     /// The largest datagram that the path takes now.
     #[napi(catch_unwind)]
-    pub fn max_datagram_size(&self) -> Result<u32> {
-        let session = self.session()?;
+    pub fn max_datagram_size(&self) -> u32 {
+        let Some(session) = self.session() else { return 0 };
         let size = session.connection.max_datagram_size().unwrap_or(0);
-        Ok(u32::try_from(size.saturating_sub(datagrams::overhead(session.id))).unwrap_or(u32::MAX))
+        u32::try_from(size.saturating_sub(datagrams::overhead(session.id))).unwrap_or(u32::MAX)
     }
 
     /// Sets the limits of the incoming queue; an age is in milliseconds, none is without a limit.
     #[napi(catch_unwind)]
-    pub fn set_incoming_datagrams(&self, max_buffered: u32, max_age_ms: Option<f64>) -> Result<()> {
-        let session = self.session()?;
-        session.datagrams.set_incoming_limit(max_buffered as usize);
-        session.datagrams.set_incoming_max_age(max_age_ms.and_then(age));
-        Ok(())
+    pub fn set_incoming_datagrams(&self, max_buffered: u32, max_age_ms: Option<f64>) {
+        if let Some(session) = self.session() {
+            session.datagrams.set_incoming_limit(max_buffered as usize);
+            session.datagrams.set_incoming_max_age(max_age_ms.and_then(age));
+        }
     }
 
     /// Sets the limits of the outgoing queue; an age is in milliseconds, none is without a limit.
     #[napi(catch_unwind)]
-    pub fn set_outgoing_datagrams(&self, max_buffered: u32, max_age_ms: Option<f64>) -> Result<()> {
-        let session = self.session()?;
-        session.datagrams.set_outgoing_limit(max_buffered as usize);
-        session.datagrams.set_outgoing_max_age(max_age_ms.and_then(age));
-        Ok(())
+    pub fn set_outgoing_datagrams(&self, max_buffered: u32, max_age_ms: Option<f64>) {
+        if let Some(session) = self.session() {
+            session.datagrams.set_outgoing_limit(max_buffered as usize);
+            session.datagrams.set_outgoing_max_age(max_age_ms.and_then(age));
+        }
     }
 }
 
@@ -256,20 +261,17 @@ impl WebTransportSession {
     };
 
     /// The door of a session that a server accepted.
-    pub(crate) fn accepted(session: Arc<Session>) -> Self {
+    pub(crate) fn accepted(session: &Arc<Session>) -> Self {
         Self {
-            session: Arc::new(OnceLock::from(session)),
+            session: Arc::new(OnceLock::from(Arc::downgrade(session))),
             abandoned: CancellationToken::new(),
         }
     }
 
-    /// The session, which is there from `Ready` on.
-    pub(crate) fn session(&self) -> Result<Arc<Session>> {
-        let session = self.session.get().cloned();
-        Ok(session.ok_or(Error::new(
-            ErrorName::InvalidStateError,
-            "the session is not established",
-        ))?)
+    /// The session, which is there from `Ready` until it has ended on the network's side. JavaScript hears of that later,
+    /// and finds nothing to take and no room until then.
+    pub(crate) fn session(&self) -> Option<Arc<Session>> {
+        self.session.get().and_then(Weak::upgrade)
     }
 }
 
@@ -277,7 +279,7 @@ impl Drop for WebTransportSession {
     fn drop(&mut self) {
         // Collected without close: nobody can hear of the session any more.
         self.abandoned.cancel();
-        if let Some(session) = self.session.get() {
+        if let Some(session) = self.session() {
             session.close_unless_closed(Closer::Script);
         }
     }
