@@ -2,6 +2,7 @@
 // The members stand in the order of the IDL; what is not in the IDL stands behind.
 
 import type { IncomingMessage, Server } from 'node:http';
+import type { LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { BinaryType, BufferSource, Handler, Pem, ServerAddress, TlsOptions } from './common.js';
 import { EventTargetOf } from './common.js';
@@ -47,8 +48,17 @@ export interface WebSocketPingEvent extends Event {
 export interface WebSocketOptions extends TlsOptions {
   /** Subprotocols, the preferred one first. */
   protocols?: string | string[];
-  /** Headers for the opening handshake. Those that the handshake itself uses are refused with TypeError. */
+  /**
+   * Headers for the opening handshake. `Host` and `Origin` replace what is sent otherwise; those that the
+   * handshake itself uses are refused with TypeError.
+   */
   headers?: Record<string, string> | Iterable<[string, string]>;
+  /** The address of this machine to connect from. Only the server's addresses of its family are tried. */
+  localAddress?: string;
+  /** Resolves the server's name in the system's place; called with `{ all: true }`, as `net.connect` does it. */
+  lookup?: LookupFunction;
+  /** Fails the connection, with 1006, when it aborts before `open`. It has no effect later: call `close()`. */
+  signal?: AbortSignal;
   /** The largest message to take, in bytes after reassembly; a larger one closes with 1009. */
   maxMessageSize?: number;
   /** How long the opening handshake may take in all, in milliseconds. */

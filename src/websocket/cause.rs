@@ -113,6 +113,20 @@ impl Cause {
         }
     }
 
+    /// The script's own resolver failed.
+    pub(crate) fn lookup(message: String) -> Self {
+        Self::new(Phase::Dns, "ERR_LOOKUP", message)
+    }
+
+    /// The host has no address of the local address's family.
+    pub(crate) fn other_family() -> Self {
+        Self::new(
+            Phase::Connect,
+            "EADDRNOTAVAIL",
+            "the host has no address of localAddress's family",
+        )
+    }
+
     /// No certificate can be for such a host.
     pub(crate) fn nameless() -> Self {
         Self::new(

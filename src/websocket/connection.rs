@@ -1,11 +1,13 @@
 //! `WebSocketConnection`: the network half of one `WebSocket`, client's or server's.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use napi::bindgen_prelude::BufferSlice;
 use napi_derive::napi;
 use rustls::pki_types::ServerName;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
@@ -18,6 +20,7 @@ use super::handshake::ClientRequest;
 use super::message::Kind;
 use super::outgoing::Added;
 use super::task::{Driver, Limits, Link, emit_failed};
+use super::tcp::Resolver;
 use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Payload, Port, Terminal};
 use crate::tls::{TlsOptions, client_config};
@@ -66,6 +69,10 @@ pub struct WebSocketDestination {
     pub host: String,
     /// 1 to 65535.
     pub port: u16,
+    /// True: the script resolves the name, and says what it found with `resolve`.
+    pub looks_up: bool,
+    /// The address of this machine to connect from.
+    pub local_address: Option<String>,
     /// Value of the `Host` header.
     pub authority: String,
     /// Path and query.
@@ -105,7 +112,12 @@ impl From<&WebSocketLimits> for Limits {
 #[napi]
 pub struct WebSocketConnection {
     link: Arc<Link>,
+    /// Where the script's own resolver is awaited.
+    found: Option<oneshot::Sender<Found>>,
 }
+
+/// What a script's resolver found.
+type Found = std::result::Result<Vec<IpAddr>, Cause>;
 
 /// In the head of a message in a batch: it is text.
 const TEXT: u32 = 1 << 31;
@@ -119,10 +131,31 @@ impl WebSocketConnection {
         let port = hub.port(id);
         let limits = Limits::from(&destination.limits);
         let time = Duration::from_millis(destination.handshake_timeout_ms.into());
-        let destination = checked(destination)?;
+        let (found, resolver) = if destination.looks_up {
+            let (found, awaited) = oneshot::channel();
+            (Some(found), Resolver::Script(awaited))
+        } else {
+            (None, Resolver::System)
+        };
+        let destination = checked(destination, resolver)?;
         let task = connect(destination, time, limits, link.clone(), port.clone());
         port.spawn(PANICKED, task);
-        Ok(Self { link })
+        Ok(Self { link, found })
+    }
+
+    /// The addresses that the script's resolver found for the host; without any, why.
+    #[napi(catch_unwind)]
+    pub fn resolve(&mut self, addresses: Vec<String>, failure: String) {
+        let addresses: Vec<IpAddr> = addresses.iter().filter_map(|address| address.parse().ok()).collect();
+        let found = if addresses.is_empty() {
+            Err(Cause::lookup(failure))
+        } else {
+            Ok(addresses)
+        };
+        if let Some(waiting) = self.found.take() {
+            // The time may be up, or the script have given up.
+            let _gone = waiting.send(found);
+        }
     }
 
     /// Sends the messages in the first `length` bytes of `batch`: each a little-endian 32-bit word, its length with the
@@ -176,7 +209,7 @@ impl WebSocketConnection {
 impl WebSocketConnection {
     /// The door of a connection that a server has accepted.
     pub(crate) fn accepted(link: Arc<Link>) -> Self {
-        Self { link }
+        Self { link, found: None }
     }
 }
 
@@ -201,7 +234,7 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
-fn checked(destination: WebSocketDestination) -> Result<Destination> {
+fn checked(destination: WebSocketDestination, resolver: Resolver) -> Result<Destination> {
     let tls = match &destination.tls {
         Some(options) => {
             let name = match &options.servername {
@@ -215,6 +248,13 @@ fn checked(destination: WebSocketDestination) -> Result<Destination> {
         }
         None => None,
     };
+    let local_address = match &destination.local_address {
+        Some(address) => {
+            let address = address.parse();
+            Some(address.map_err(|_| Error::new(ErrorName::TypeError, "localAddress is not an IP address"))?)
+        }
+        None => None,
+    };
     let request = ClientRequest {
         target: destination.target,
         host: destination.authority,
@@ -225,6 +265,8 @@ fn checked(destination: WebSocketDestination) -> Result<Destination> {
     Ok(Destination {
         host: destination.host,
         port: destination.port,
+        resolver,
+        local_address,
         tls,
         request,
     })

@@ -2,6 +2,7 @@
 //! ([RFC 6455 section 4.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.1)).
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -10,7 +11,7 @@ use tokio_rustls::TlsConnector;
 
 use super::cause::{Cause, Phase};
 use super::handshake::{ClientRequest, parse_response};
-use super::tcp;
+use super::tcp::{self, Resolver};
 use super::transport::Transport;
 
 /// Where to, and what to ask for.
@@ -18,6 +19,9 @@ pub(crate) struct Destination {
     /// Name or address, without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
+    pub(crate) resolver: Resolver,
+    /// Where to connect from.
+    pub(crate) local_address: Option<IpAddr>,
     /// For wss: the configuration, and the name to check if the host can have a certificate.
     pub(crate) tls: Option<(Arc<rustls::ClientConfig>, Option<ServerName<'static>>)>,
     pub(crate) request: ClientRequest,
@@ -34,9 +38,10 @@ pub(crate) struct Opened {
 
 /// Establishes a WebSocket connection. Cancel safe: nothing stays.
 pub(crate) async fn establish_connection(destination: Destination, deadline: Deadline) -> Result<Opened, Cause> {
-    let addresses = tcp::addresses(&destination.host, destination.port);
+    let addresses = tcp::addresses(&destination.host, destination.port, destination.resolver);
     let addresses = deadline.within(Phase::Dns, addresses).await?;
-    let stream = deadline.within(Phase::Connect, tcp::connect(addresses)).await?;
+    let stream = tcp::connect(addresses, destination.local_address);
+    let stream = deadline.within(Phase::Connect, stream).await?;
     let mut transport = match destination.tls {
         Some((config, name)) => {
             let name = name.ok_or_else(Cause::nameless)?;

@@ -2,10 +2,11 @@
 //! ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305)).
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -15,18 +16,33 @@ use super::cause::{Cause, Phase};
 /// ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305#section-5)).
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
-/// Connects to the first of these addresses that answers, trying both families in turn. Cancel safe: nothing stays.
-pub(crate) async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Cause> {
+/// Who resolves names.
+pub(crate) enum Resolver {
+    /// The system.
+    System,
+    /// The script; this brings what it finds.
+    Script(oneshot::Receiver<Result<Vec<IpAddr>, Cause>>),
+}
+
+/// Connects to the first of these addresses that answers, trying both families in turn, from the local address if one is
+/// named. Cancel safe: nothing stays.
+pub(crate) async fn connect(mut addresses: Vec<SocketAddr>, local: Option<IpAddr>) -> Result<TcpStream, Cause> {
+    if let Some(local) = local {
+        addresses.retain(|address| address.is_ipv4() == local.is_ipv4());
+        if addresses.is_empty() {
+            return Err(Cause::other_family());
+        }
+    }
     let mut waiting = interleave(addresses).into_iter();
     if let (Some(only), 0) = (waiting.as_slice().first(), waiting.len().saturating_sub(1)) {
-        return connect_to(*only).await;
+        return connect_to(*only, local).await;
     }
     let mut attempts = JoinSet::new();
     let mut last = Cause::new(Phase::Dns, "ENOTFOUND", "the host has no address");
     loop {
         match waiting.next() {
             Some(address) => {
-                attempts.spawn(connect_to(address));
+                attempts.spawn(connect_to(address, local));
             }
             None if attempts.is_empty() => return Err(last),
             None => {}
@@ -42,18 +58,41 @@ pub(crate) async fn connect(addresses: Vec<SocketAddr>) -> Result<TcpStream, Cau
     }
 }
 
-async fn connect_to(address: SocketAddr) -> Result<TcpStream, Cause> {
-    let stream = TcpStream::connect(address)
-        .await
-        .map_err(|error| Cause::system(Phase::Connect, "connect", &error).at(address))?;
+async fn connect_to(address: SocketAddr, local: Option<IpAddr>) -> Result<TcpStream, Cause> {
+    let stream = match local {
+        Some(local) => from(local, address)?.connect(address).await,
+        None => TcpStream::connect(address).await,
+    };
+    let stream = stream.map_err(|error| Cause::system(Phase::Connect, "connect", &error).at(address))?;
     // A socket that cannot be told to send at once still sends.
     let _harmless = stream.set_nodelay(true);
     Ok(stream)
 }
 
+/// A socket bound to the local address, of its family.
+fn from(local: IpAddr, address: SocketAddr) -> Result<TcpSocket, Cause> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    };
+    let socket = socket.map_err(|error| Cause::system(Phase::Connect, "socket", &error))?;
+    let bound = socket.bind(SocketAddr::new(local, 0));
+    bound.map_err(|error| Cause::system(Phase::Connect, "bind", &error).at(SocketAddr::new(local, 0)))?;
+    Ok(socket)
+}
+
 /// The host's addresses. Names below `localhost` are this machine, whatever a resolver says
 /// ([RFC 6761](https://www.rfc-editor.org/rfc/rfc6761#section-6.3)).
-pub(crate) async fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, Cause> {
+pub(crate) async fn addresses(host: &str, port: u16, resolver: Resolver) -> Result<Vec<SocketAddr>, Cause> {
+    if let Resolver::Script(found) = resolver {
+        // The script's end is dropped together with the connection.
+        let found = found.await.unwrap_or_else(|_| Err(Cause::aborted()))?;
+        return Ok(found
+            .into_iter()
+            .map(|address| SocketAddr::new(address, port))
+            .collect());
+    }
     if host.strip_suffix('.').unwrap_or(host).ends_with(".localhost") {
         return Ok(vec![
             (Ipv6Addr::LOCALHOST, port).into(),

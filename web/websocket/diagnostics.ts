@@ -24,6 +24,7 @@ export interface Cause {
 
 /** Failures that never reach the native core. */
 export const BLOCKED_PORT: Cause = { number: 0, text: 'connect\0ERR_BLOCKED_PORT\0\0\0\0Fetch blocks this port' };
+export const ABORTED: Cause = { number: 0, text: 'abort\0ABORT_ERR\0\0\0\0the signal was aborted before' };
 const UNKNOWN: Cause = { number: 0, text: 'transport\0ERR_INTERNAL\0\0\0\0the connection ended without a word' };
 
 export function publishOpen(websocket: Subject): void {

@@ -2,9 +2,22 @@
 // https://websockets.spec.whatwg.org/#dom-websocket-websocket
 
 import { constants } from 'node:buffer';
+import { isIP } from 'node:net';
 import { DOMException } from '../errors.js';
 import { convertTlsOptions, type NativeTlsOptions, type TlsOptions } from '../tls.js';
-import { any, ByteString, type Converter, DOMString, dictionary, isObject, sequence, unsignedLong } from '../webidl.js';
+import {
+  any,
+  ByteString,
+  type Converter,
+  callback,
+  DOMString,
+  dictionary,
+  isObject,
+  nullable,
+  sequence,
+  unsignedLong,
+} from '../webidl.js';
+import type { Lookup } from './lookup.js';
 
 /** Limits of an open connection, as the native core takes them. */
 export interface Limits {
@@ -16,6 +29,9 @@ export interface Limits {
 export interface Destination {
   host: string;
   port: number;
+  /** The script resolves the host's name. */
+  looksUp: boolean;
+  localAddress?: string;
   authority: string;
   target: string;
   protocols: string[];
@@ -71,14 +87,33 @@ export const limitMembers = {
   maxMessageSize: { type: messageSize, default: () => MAX_MESSAGE_SIZE },
 } as const;
 
+/** An address of this machine. */
+const ipAddress: Converter<string> = (value, context) => {
+  const address = DOMString(value, context);
+  if (isIP(address) === 0) throw new TypeError(`${context} is not an IP address`);
+  return address;
+};
+
+/** By its members: a realm like jsdom's has a class of its own. */
+const abortSignal: Converter<AbortSignal> = (value, context) => {
+  const { aborted, addEventListener } = Object(value) as Partial<AbortSignal>;
+  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function') {
+    throw new TypeError(`${context} is not an AbortSignal`);
+  }
+  return value as AbortSignal;
+};
+
 const clientOptions = dictionary('WebSocketOptions', {
   ...limitMembers,
   headers: { type: flatHeaders, default: () => [] },
+  localAddress: { type: nullable(ipAddress) },
+  lookup: { type: nullable(callback) },
   protocols: { type: any },
+  signal: { type: nullable(abortSignal) },
 });
 
 /** What the surface has and this version does not: better refused than ignored. */
-const UNSUPPORTED = ['localAddress', 'lookup', 'perMessageDeflate', 'proxy', 'signal'];
+const UNSUPPORTED = ['perMessageDeflate', 'proxy'];
 
 /** Throws NotSupportedError for an option that would be ignored. */
 export function refuseUnsupported(options: object, names: readonly string[]): void {
@@ -142,8 +177,17 @@ function convertProtocols(value: unknown): string[] {
   return protocols;
 }
 
+/** The arguments of the constructor. */
+export interface Arguments {
+  record: URL;
+  destination: Destination;
+  /** Who resolves the destination's host, where it is a name. */
+  lookup: Lookup | undefined;
+  signal: AbortSignal | undefined;
+}
+
 /** The second argument: protocols as the standard has it, or an object that is no sequence: our options. */
-export function convertArguments(url: string, second: unknown): { record: URL; destination: Destination } {
+export function convertArguments(url: string, second: unknown): Arguments {
   const isOptions = isObject(second) && !(Symbol.iterator in second) && typeof second !== 'function';
   const given: TlsOptions & object = isOptions ? second : {};
   const options = clientOptions(given, 'options');
@@ -151,10 +195,13 @@ export function convertArguments(url: string, second: unknown): { record: URL; d
   const record = convertURL(url);
   const protocols = isOptions ? options.protocols : second;
   const secure = record.protocol === 'wss:';
-  const { closeTimeoutMs, handshakeTimeoutMs, maxMessageSize, headers } = options;
+  const { closeTimeoutMs, handshakeTimeoutMs, maxMessageSize, headers, localAddress } = options;
   const tls = convertTlsOptions(given);
+  const host = record.hostname.replace(/^\[(.*)\]$/, '$1');
+  const lookup = isIP(host) === 0 ? ((options.lookup ?? undefined) as Lookup | undefined) : undefined;
   const destination: Destination = {
-    host: record.hostname.replace(/^\[(.*)\]$/, '$1'),
+    host,
+    looksUp: lookup !== undefined,
     port: record.port === '' ? (secure ? 443 : 80) : Number(record.port),
     authority: record.host,
     target: record.pathname + record.search,
@@ -164,7 +211,8 @@ export function convertArguments(url: string, second: unknown): { record: URL; d
     limits: { closeTimeoutMs, maxMessageSize },
   };
   if (secure) destination.tls = tls;
-  return { record, destination };
+  if (typeof localAddress === 'string') destination.localAddress = localAddress;
+  return { record, destination, lookup, signal: options.signal ?? undefined };
 }
 
 /** Differs from the spec: user and password of the URL are sent at once, since no dialog can ask for them later. */

@@ -17,13 +17,14 @@ import {
   USVString,
   unsignedShort,
 } from '../webidl.js';
-import { BLOCKED_PORT, type Cause, publishClose, publishError, publishOpen } from './diagnostics.js';
+import { ABORTED, BLOCKED_PORT, type Cause, publishClose, publishError, publishOpen } from './diagnostics.js';
 import { CloseEvent, PingEvent } from './events.js';
+import { lookUp, type Resolving } from './lookup.js';
 import { convertArguments, type Destination } from './options.js';
 import { type Connection, Sending } from './sending.js';
 
 const { WebSocketConnection, WebSocketEvent } = native<{
-  WebSocketConnection: new (hub: object, id: number, destination: Destination) => Connection;
+  WebSocketConnection: new (hub: object, id: number, destination: Destination) => Connection & Resolving;
   WebSocketEvent: Record<
     'Open' | 'Text' | 'Binary' | 'Drained' | 'Ping' | 'Pong' | 'Closing' | 'Closed' | 'Failed',
     number
@@ -106,6 +107,8 @@ export class WebSocket extends EventTarget {
   #binaryType: BinaryType = 'blob';
   #hears = 0;
   #cause: Cause | undefined;
+  /** Ends the interest in the option `signal`. */
+  #unfollow: (() => void) | undefined;
 
   constructor(url: string | URL, protocols: unknown = undefined) {
     super();
@@ -122,7 +125,7 @@ export class WebSocket extends EventTarget {
     // biome-ignore lint/complexity/noArguments: Web IDL counts the arguments that were given.
     requireArguments(arguments, 1, 'WebSocket constructor');
     // 1. to 8.
-    const { record, destination } = convertArguments(USVString(url, 'url'), protocols);
+    const { record, destination, lookup, signal } = convertArguments(USVString(url, 'url'), protocols);
     // 9.
     this.#url = record.href;
     this.#origin = record.origin;
@@ -130,7 +133,12 @@ export class WebSocket extends EventTarget {
     this.#registration = hub.register(this, WebSocket.#dispatch);
     // 11. 12. Establish a WebSocket connection.
     if (isBadPort(destination.port)) this.#failWithoutDialling(BLOCKED_PORT);
-    else this.#connect((id) => new WebSocketConnection(hub.native, id, destination));
+    else if (signal?.aborted) this.#failWithoutDialling(ABORTED);
+    else {
+      const connection = this.#connect((id) => new WebSocketConnection(hub.native, id, destination));
+      if (signal !== undefined) this.#follow(signal);
+      if (lookup !== undefined) lookUp(lookup, destination.host, connection);
+    }
     this.#holdOrLetGo();
   }
 
@@ -174,9 +182,7 @@ export class WebSocket extends EventTarget {
       case CLOSED:
         return;
       case CONNECTING:
-        this.#readyState = CLOSING;
-        this.#connection?.abort();
-        this.#holdOrLetGo();
+        this.#giveUp();
         return;
       case OPEN:
         this.#startClosing(converted ?? (text === '' ? undefined : 1000), text);
@@ -246,14 +252,31 @@ export class WebSocket extends EventTarget {
     return this.#sending;
   }
 
-  #connect(make: (id: number) => Connection): void {
+  #connect<Made extends Connection>(make: (id: number) => Made): Made {
+    let connection: Made;
     try {
-      this.#connection = make(this.#registration.id);
+      connection = make(this.#registration.id);
     } catch (error) {
       this.#registration.close();
       throw fromNative(error);
     }
-    this.#sending = new Sending(this.#connection);
+    this.#connection = connection;
+    this.#sending = new Sending(connection);
+    return connection;
+  }
+
+  /** Until the connection is established, the signal fails it. */
+  #follow(signal: AbortSignal): void {
+    const abort = () => this.#giveUp();
+    signal.addEventListener('abort', abort);
+    this.#unfollow = () => signal.removeEventListener('abort', abort);
+  }
+
+  /** "Fail the WebSocket connection", while it is being established. */
+  #giveUp(): void {
+    this.#readyState = CLOSING;
+    this.#connection?.abort();
+    this.#holdOrLetGo();
   }
 
   #failWithoutDialling(cause: Cause): void {
@@ -302,6 +325,7 @@ export class WebSocket extends EventTarget {
     // A close() while the last message of the handshake was on its way has failed the connection.
     if (this.#readyState !== CONNECTING) return;
     this.#readyState = OPEN;
+    this.#unfollow?.();
     this.#established = true;
     this.#protocol = protocol;
     this.#holdOrLetGo();
@@ -332,6 +356,7 @@ export class WebSocket extends EventTarget {
   #closed(code: number, flags: number, reason: string): void {
     // 1.
     this.#readyState = CLOSED;
+    this.#unfollow?.();
     this.#buffered.acknowledge();
     this.#registration.close();
     this.#acceptance?.closed(this);

@@ -1,0 +1,144 @@
+// Where a connection goes to and comes from: the options `lookup` and `localAddress`, and several addresses of a name.
+
+import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import dns from 'node:dns';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { createCertificate } from '../helpers/certificate.mjs';
+import {
+  echo,
+  FAILED,
+  heard,
+  listening,
+  next,
+  opening,
+  readUntil,
+  tcpServer,
+  WebSocket,
+} from '../helpers/websocket-ends.mjs';
+
+/** A server that opens every connection. */
+const opener = (t) =>
+  tcpServer(t, async (socket) => {
+    socket.write(opening(await readUntil(socket, '\r\n\r\n')));
+  });
+
+async function opens(url, options) {
+  const socket = new WebSocket(url, options);
+  await next(socket, 'open');
+  socket.close();
+  return socket;
+}
+
+/** The error's code that the operator hears of a connection that must fail. */
+async function failure(t, url, options) {
+  const errors = new Map();
+  const listener = ({ websocket, error }) => errors.set(websocket, error);
+  subscribe('webwire:websocket:error', listener);
+  t.after(() => unsubscribe('webwire:websocket:error', listener));
+  const socket = new WebSocket(url, options);
+  assert.deepEqual(await heard(socket).closed, FAILED);
+  return errors.get(socket);
+}
+
+test('lookup is asked for the name, as net.connect asks', async (t) => {
+  const { port } = await opener(t);
+  const calls = [];
+  const lookup = (...args) => {
+    calls.push(args.slice(0, 2));
+    setImmediate(args[2], null, [{ address: '127.0.0.1', family: 4 }]);
+  };
+  const socket = await opens(`ws://no.such.name.invalid:${port}/`, { lookup });
+  assert.deepEqual(calls, [['no.such.name.invalid', { all: true, family: 0, hints: 0 }]]);
+  assert.equal(socket.url, `ws://no.such.name.invalid:${port}/`);
+});
+
+test('lookup may answer at once, with one address, with dead ones before it', async (t) => {
+  const { port } = await opener(t);
+  const url = `ws://name.invalid:${port}/`;
+  await opens(url, { lookup: (_name, _options, callback) => callback(null, '127.0.0.1', 4) });
+  const several = ['::1', '127.0.0.2', '127.0.0.1'].map((address) => ({
+    address,
+    family: address.includes(':') ? 6 : 4,
+  }));
+  await opens(url, { lookup: (_name, _options, callback) => callback(null, several) });
+  await opens(`ws://localhost:${port}/`, { lookup: dns.lookup });
+});
+
+test('lookup is not asked for an address', async (t) => {
+  const { url } = await opener(t);
+  const lookup = () => assert.fail('asked');
+  await opens(url, { lookup });
+});
+
+test('the certificate is for the name, not for the address that lookup found', async (t) => {
+  const { cert, key } = createCertificate({ names: ['name.invalid'] });
+  const { port } = await listening(t, echo, { cert, key });
+  const lookup = (_name, _options, callback) => callback(null, '127.0.0.1', 4);
+  await opens(`wss://name.invalid:${port}/`, { ca: cert, lookup });
+  const { phase, code } = await failure(t, `wss://other.invalid:${port}/`, { ca: cert, lookup });
+  assert.deepEqual([phase, code], ['tls', 'ERR_TLS_CERT_ALTNAME_INVALID']);
+});
+
+test('what goes wrong in lookup fails the connection', async (t) => {
+  const { url, connections } = await tcpServer(t, (socket) => socket.destroy());
+  const named = url.replace('127.0.0.1', 'name.invalid');
+  const wrong = [
+    (_name, _options, callback) => callback(new Error('enough')),
+    () => {
+      throw new Error('enough');
+    },
+    (_name, _options, callback) => callback(null, []),
+    (_name, _options, callback) => callback(null),
+    (_name, _options, callback) => callback(null, 'localhost'),
+    (_name, _options, callback) => callback(null, [{ address: '127.0.0.1' }, { address: undefined }]),
+    (_name, _options, callback) => callback(null, [null]),
+    (_name, _options, callback) => callback(null, 7),
+    (_name, _options, callback) => setImmediate(callback, null, [null]),
+    (_name, _options, callback) => setImmediate(callback, Symbol('no error')),
+  ];
+  for (const lookup of wrong) {
+    const { phase, code } = await failure(t, named, { lookup });
+    assert.deepEqual([phase, code], ['dns', 'ERR_LOOKUP'], String(lookup));
+  }
+  // Never an answer: the time for the handshake counts it in.
+  const silent = await failure(t, named, { lookup: () => {}, handshakeTimeoutMs: 50 });
+  assert.deepEqual([silent.phase, silent.code], ['dns', 'ETIMEDOUT']);
+  assert.equal(connections(), 0);
+});
+
+test('an answer of lookup after close() or after another one is not heard', async (t) => {
+  const { port, connections } = await opener(t);
+  let answer;
+  const lookup = (_name, _options, callback) => {
+    answer = callback;
+  };
+  const socket = new WebSocket(`ws://name.invalid:${port}/`, { lookup });
+  socket.close();
+  assert.deepEqual(await heard(socket).closed, FAILED);
+  answer(null, '127.0.0.1', 4);
+  await opens(`ws://name.invalid:${port}/`, {
+    lookup(_name, _options, callback) {
+      callback(null, '127.0.0.1', 4);
+      callback(new Error('again'));
+    },
+  });
+  assert.equal(connections(), 1);
+});
+
+test('localAddress', async (t) => {
+  const { server, url, port } = await opener(t);
+  if (process.platform === 'linux') {
+    const connected = once(server, 'connection');
+    await opens(url, { localAddress: '127.0.0.3' });
+    const [socket] = await connected;
+    assert.equal(socket.remoteAddress, '127.0.0.3');
+  }
+  const absent = await failure(t, url, { localAddress: '192.0.2.1' });
+  assert.deepEqual([absent.code, absent.syscall], ['EADDRNOTAVAIL', 'bind']);
+  const family = await failure(t, url, { localAddress: '::1' });
+  assert.deepEqual([family.phase, family.code], ['connect', 'EADDRNOTAVAIL']);
+  // Of ::1 and 127.0.0.1 only the second one is tried.
+  await opens(`ws://localhost:${port}/`, { localAddress: '127.0.0.1' });
+});
