@@ -51,7 +51,11 @@ export class Program {
 
 /** Starts one of the programs in bench/measured/. */
 export function measured(name, args) {
-  return new Program(process.execPath, [fileURLToPath(new URL(`measured/${name}.mjs`, import.meta.url)), ...args]);
+  return new Program(process.execPath, [
+    '--expose-gc',
+    fileURLToPath(new URL(`measured/${name}.mjs`, import.meta.url)),
+    ...args,
+  ]);
 }
 
 /** Runs `work` with programs that are stopped afterwards, whatever comes of it. */

@@ -1,6 +1,6 @@
 // npm run bench: webwire beside `ws`, node-datachannel and a raw quinn program, in one run.
 //
-//   --only ws,dc,wt   some of the three      --case TEXT   cases whose name has TEXT in it
+//   --only ws,wss,dc,wt   some of the four     --case TEXT   cases whose name has TEXT in it
 //   --rounds N        3 by default           --quick       one round with less work
 //   --json FILE       all rounds' figures
 //
@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { dataChannel } from './suites/data-channel.mjs';
 import { websocket } from './suites/websocket.mjs';
+import { websocketServer } from './suites/websocket-server.mjs';
 import { webtransport } from './suites/webtransport.mjs';
 import { table } from './table.mjs';
 
@@ -21,7 +22,7 @@ const QUICK = 4;
 
 const { values: options } = parseArgs({
   options: {
-    only: { type: 'string', default: 'ws,dc,wt' },
+    only: { type: 'string', default: 'ws,wss,dc,wt' },
     case: { type: 'string', default: '' },
     rounds: { type: 'string' },
     quick: { type: 'boolean', default: false },
@@ -30,10 +31,10 @@ const { values: options } = parseArgs({
 });
 const only = options.only.split(',');
 const rounds = Number(options.rounds ?? (options.quick ? 1 : 3));
-const suites = [websocket, dataChannel, webtransport].filter(({ name }) => only.includes(name));
+const suites = [websocket, websocketServer, dataChannel, webtransport].filter(({ name }) => only.includes(name));
 if (suites.length < only.length || !(rounds >= 1)) {
   process.stderr.write(
-    'usage: npm run bench -- [--only ws,dc,wt] [--case TEXT] [--rounds N] [--quick] [--json FILE]\n',
+    'usage: npm run bench -- [--only ws,wss,dc,wt] [--case TEXT] [--rounds N] [--quick] [--json FILE]\n',
   );
   process.exit(2);
 }

@@ -102,7 +102,42 @@ const cases = {
     await connect(count);
     return rates(end(), 0, count);
   },
+
+  /** Open `parallel` connections at once and close them, until `count` are made. */
+  async 'connect-parallel'({ parallel, count }) {
+    await connectInBatches(parallel, count / WARM_UP);
+    const end = begin();
+    await connectInBatches(parallel, count);
+    return rates(end(), 0, count);
+  },
+
+  /** What a connection that does nothing holds, of resident memory. */
+  async idle({ connections }) {
+    await connectInBatches(20, 20);
+    const before = await residentKibibytes();
+    const sockets = [];
+    while (sockets.length < connections) sockets.push(await adapter.connect(`${origin}/echo`, () => {}));
+    const after = await residentKibibytes();
+    return { kibibytes: (after - before) / sockets.length };
+  },
 };
+
+async function connectInBatches(parallel, count) {
+  for (let made = 0; made < count; made += parallel) {
+    const batch = Array.from({ length: parallel }, () => adapter.connect(`${origin}/echo`, () => {}));
+    const sockets = await Promise.all(batch);
+    await Promise.all(sockets.map((socket) => socket.close()));
+  }
+}
+
+/** Resident memory after garbage collection. */
+async function residentKibibytes() {
+  for (let round = 0; round < 4; round++) {
+    globalThis.gc();
+    await delay(50);
+  }
+  return process.memoryUsage.rss() / 1024;
+}
 
 function rates({ seconds, cpuSeconds }, size, count) {
   return { rate: count / seconds, megabytes: (count * size) / 1e6 / seconds, cpu: (cpuSeconds / count) * 1e6 };

@@ -1,6 +1,6 @@
 // The WebSocket cases: one Node process each against the neutral Rust server.
 
-import { atLeast } from '../marks.mjs';
+import { atLeast, atMost } from '../marks.mjs';
 import { measured, Program, withPrograms } from '../processes.mjs';
 
 const adapters = { webwire: 'webwire', ws: 'ws', 'ws emitter': 'ws-emitter' };
@@ -14,7 +14,7 @@ const perLargeMessage = [
   { key: 'cpu', unit: 'µs CPU' },
 ];
 const perTurn = [
-  { key: 'p50', unit: 'µs p50' },
+  { key: 'p50', unit: 'µs p50', mark: atMost(1.3, 'ws') },
   { key: 'p99', unit: 'µs p99' },
   { key: 'cpu', unit: 'µs CPU' },
 ];
@@ -23,22 +23,22 @@ const cases = [
   {
     title: 'receive 64 B text',
     parameters: { case: 'receive', kind: 'text', size: 64, count: 4_000_000 },
-    measures: [{ key: 'rate', unit: 'messages/s', mark: atLeast(1.5, 'ws') }, perMessage[1]],
+    measures: [{ key: 'rate', unit: 'messages/s', mark: atLeast(1.9, 'ws') }, perMessage[1]],
   },
   {
     title: 'receive 64 B binary',
     parameters: { case: 'receive', kind: 'binary', size: 64, count: 4_000_000 },
-    measures: perMessage,
+    measures: [{ key: 'rate', unit: 'messages/s', mark: atLeast(1.4, 'ws') }, perMessage[1]],
   },
   {
     title: 'receive 64 KiB',
     parameters: { case: 'receive', kind: 'binary', size: 65_536, count: 16_000 },
-    measures: perLargeMessage,
+    measures: [{ key: 'megabytes', unit: 'MB/s', mark: atLeast(1.25, 'ws') }, perLargeMessage[1]],
   },
   {
     title: 'send 64 B text',
     parameters: { case: 'send', kind: 'text', size: 64, count: 400_000 },
-    measures: [{ key: 'rate', unit: 'messages/s', mark: atLeast(5, 'ws') }, perMessage[1]],
+    measures: [{ key: 'rate', unit: 'messages/s', mark: atLeast(10, 'ws') }, perMessage[1]],
   },
   {
     title: 'send 64 B binary',
@@ -48,13 +48,23 @@ const cases = [
   {
     title: 'send 64 KiB',
     parameters: { case: 'send', kind: 'binary', size: 65_536, count: 16_000 },
-    measures: perLargeMessage,
+    measures: [{ key: 'megabytes', unit: 'MB/s', mark: atLeast(1.5, 'ws') }, perLargeMessage[1]],
   },
   { title: 'round trip 64 B', parameters: { case: 'round-trip', size: 64, count: 8_000 }, measures: perTurn },
   {
     title: 'connect and close',
     parameters: { case: 'connect', count: 800 },
     measures: [{ key: 'rate', unit: 'times/s' }, perMessage[1]],
+  },
+  {
+    title: 'connect 64 at once',
+    parameters: { case: 'connect-parallel', parallel: 64, count: 3_200 },
+    measures: [{ key: 'rate', unit: 'times/s', mark: atLeast(1.5, 'ws') }, perMessage[1]],
+  },
+  {
+    title: 'idle connection',
+    parameters: { case: 'idle', connections: 1_000 },
+    measures: [{ key: 'kibibytes', unit: 'KiB', mark: atMost(1, 'ws') }],
   },
 ];
 

@@ -7,10 +7,11 @@ use std::io::Read;
 mod quic_client;
 mod quic_server;
 mod websocket;
+mod websocket_load;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-const USAGE: &str = "usage: bench-peer websocket | quic-server | quic-client CASE ADDRESS CERTIFICATE COUNT";
+const USAGE: &str = "usage: bench-peer websocket | websocket-load PORT CONNECTIONS DEPTH SIZE COUNT | quic-server | quic-client CASE ADDRESS CERTIFICATE COUNT";
 
 fn main() -> Result<(), Failure> {
     std::thread::spawn(|| {
@@ -23,6 +24,13 @@ fn main() -> Result<(), Failure> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["websocket"] => websocket::serve(),
+        ["websocket-load", port, connections, depth, size, count] => websocket_load::run(
+            port.parse()?,
+            connections.parse()?,
+            depth.parse()?,
+            size.parse()?,
+            count.parse()?,
+        ),
         ["quic-server"] => on_one_thread(quic_server::serve()),
         ["quic-client", case, address, certificate, count] => on_one_thread(quic_client::run(
             case,

@@ -17,6 +17,10 @@ const PING: u8 = 9;
 const PONG: u8 = 10;
 const FIN: u8 = 0x80;
 const BUFFER: usize = 1 << 20;
+/// What a connection begins with; it grows up to `BUFFER`.
+const FIRST_BUFFER: usize = 16 * 1024;
+/// Small, so that a thread does not cost a huge page.
+const STACK: usize = 128 * 1024;
 
 enum Behaviour {
     Flood { opcode: u8, size: usize, count: usize },
@@ -30,11 +34,11 @@ pub(crate) fn serve() -> Result<(), Failure> {
     println!("{{\"port\":{}}}", listener.local_addr()?.port());
     for stream in listener.incoming() {
         let stream = stream?;
-        std::thread::spawn(move || {
+        std::thread::Builder::new().stack_size(STACK).spawn(move || {
             if let Err(error) = connection(stream) {
                 eprintln!("bench-peer: {error}");
             }
-        });
+        })?;
     }
     Ok(())
 }
@@ -43,7 +47,7 @@ fn connection(stream: TcpStream) -> Result<(), Failure> {
     stream.set_nodelay(true)?;
     let mut frames = Frames {
         stream,
-        buffer: vec![0; BUFFER],
+        buffer: vec![0; FIRST_BUFFER],
         start: 0,
         end: 0,
     };
@@ -95,7 +99,8 @@ fn flood(stream: &mut TcpStream, opcode: u8, size: usize, count: usize) -> io::R
     Ok(())
 }
 
-fn encode(opcode: u8, payload: &[u8]) -> Vec<u8> {
+/// A whole frame without a mask.
+pub(crate) fn encode(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![FIN | opcode];
     match payload.len() {
         length @ 0..=125 => frame.push(length as u8),
@@ -236,6 +241,8 @@ impl Frames {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
+            // Whoever fills it once sends much.
+            self.buffer.resize(BUFFER, 0);
         }
         let read = self.stream.read(&mut self.buffer[self.end..])?;
         self.end += read;
