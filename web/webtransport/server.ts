@@ -1,5 +1,6 @@
 // WebTransportServer: sessions that clients ask for, over HTTP/3. No standard has one; the shape is that of WebSocketServer.
 
+import { deferred } from '../deferred.js';
 import { DOMException, exception, fromNative } from '../errors.js';
 import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../event-target.js';
 import { type Dispatch, hub, type Registration } from '../hub.js';
@@ -15,7 +16,6 @@ import {
   requireArguments,
   unsignedShort,
 } from '../webidl.js';
-import { deferred } from './deferred.js';
 import { idleTimeoutMember } from './idle-timeout.js';
 import { Kind, NativeListener } from './native.js';
 import { flattenHeaders, parseHeaders, Session } from './session.js';

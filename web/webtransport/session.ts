@@ -2,12 +2,12 @@
 // https://www.w3.org/TR/webtransport/#webtransport-internal-slots
 
 import { setImmediate as setRealImmediate } from 'node:timers';
+import { deferred } from '../deferred.js';
 import { DOMException, fromNative } from '../errors.js';
 import { type Dispatch, hub, Operations, Payload, type Registration } from '../hub.js';
 import { ReadableStream } from '../streams.js';
 import { createBidirectionalStream, type WebTransportBidirectionalStream } from './bidirectional-stream.js';
 import { createDatagrams, type Datagrams } from './datagrams.js';
-import { deferred } from './deferred.js';
 import { sessionError, type WebTransportError } from './error.js';
 import { type ConnectOptions, Kind, NativeSession } from './native.js';
 import { createReceiveStream, type WebTransportReceiveStream } from './receive-stream.js';
