@@ -156,6 +156,73 @@ export class WebSocket extends EventTargetOf<WebSocketEventMap> {
   unref(): void;
 }
 
+/** How a connection is closed. https://whatpr.org/websockets/48.html#dictdef-websocketcloseinfo */
+export interface WebSocketCloseInfo {
+  /** 1000, or 3000 to 4999. Without it the Close frame has no body, with a reason it is 1000. */
+  closeCode?: number;
+  /** At most 123 bytes of UTF-8. */
+  reason?: string;
+}
+
+/** What a WebSocketStream has when it is open. https://whatpr.org/websockets/48.html#dictdef-websocketopeninfo */
+export interface WebSocketOpenInfo {
+  /** The extensions in use, or an empty string. */
+  extensions: string;
+  /** The subprotocol that the server chose, or an empty string. */
+  protocol: string;
+  /** One chunk a message: text as strings, binary as bytes. While nobody reads, the peer has to wait. */
+  readable: ReadableStream<string | Uint8Array<ArrayBuffer>>;
+  /** One message a chunk. A write settles when the network has taken the data, up to 128 KiB. */
+  writable: WritableStream<string | BufferSource>;
+}
+
+/** Options of a WebSocketStream. https://whatpr.org/websockets/48.html#dictdef-websocketstreamoptions */
+export interface WebSocketStreamOptions extends Omit<WebSocketOptions, 'protocols' | 'signal'> {
+  /** Subprotocols, the preferred one first. */
+  protocols?: string[];
+  /** Aborts the opening handshake; after it, it does nothing. */
+  signal?: AbortSignal;
+}
+
+/**
+ * A WebSocket whose messages are chunks of streams, with back-pressure both ways.
+ * https://whatpr.org/websockets/48.html#the-websocketstream-interface
+ */
+export class WebSocketStream {
+  /** Begins to connect. Throws SyntaxError for a wrong URL and for wrong protocols, TypeError for wrong options. */
+  constructor(url: string | URL, options?: WebSocketStreamOptions);
+
+  /** The URL that it connects to. */
+  readonly url: string;
+  /** Fulfilled when the opening handshake is done; rejects with WebSocketError, or with the signal's reason. */
+  readonly opened: Promise<WebSocketOpenInfo>;
+  /** Fulfilled with the peer's code and reason when the connection has closed cleanly; otherwise rejects with WebSocketError. */
+  readonly closed: Promise<Required<WebSocketCloseInfo>>;
+  /**
+   * Begins the closing handshake. Throws InvalidAccessError unless the code is 1000 or 3000 to 4999, SyntaxError for a
+   * reason of more than 123 bytes.
+   */
+  close(closeInfo?: WebSocketCloseInfo): void;
+
+  /** Lets the stream keep the process alive while it is open, as it does at first. */
+  ref(): void;
+  /** Lets the process end although the stream is open. */
+  unref(): void;
+}
+
+/**
+ * The end of a WebSocketStream, and the reason to give to `cancel()` and `abort()` for a close with this code.
+ * https://whatpr.org/websockets/48.html#the-websocketevent-interface
+ */
+export class WebSocketError extends DOMException {
+  /** Throws InvalidAccessError unless the code is 1000 or 3000 to 4999, SyntaxError for a reason of more than 123 bytes. */
+  constructor(message?: string, init?: WebSocketCloseInfo);
+  /** The code of the Close frame, 1006 when the connection broke; null when there is none. */
+  readonly closeCode: number | null;
+  /** The reason of the Close frame, or an empty string. */
+  readonly reason: string;
+}
+
 /** Options of a WebSocketServer. */
 export interface WebSocketServerOptions {
   /**

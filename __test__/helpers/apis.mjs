@@ -1,4 +1,4 @@
-// The three APIs in one shape, for tests that hold for each of them. An adapter has
+// The three APIs, WebSocket as streams too, in one shape, for tests that hold for each of them. An adapter has
 //
 //   serve(webwire)                        resolves to `{ object, at, answer(signal), close() }`: the far end
 //   connect(webwire, at, mode, signal)    a connection to it: `{ object, opened, closed(), echo(text), pour(), drink(),
@@ -11,9 +11,10 @@
 import { signalPair } from './signal.mjs';
 import { webrtc } from './webrtc.mjs';
 import { websocket } from './websocket.mjs';
+import { websocketStream } from './websocket-stream.mjs';
 import { webtransport } from './webtransport.mjs';
 
-export const apis = { websocket, webtransport, webrtc };
+export const apis = { websocket, websocketStream, webtransport, webrtc };
 
 /** Both ends in this thread, the near one open. `close()` ends both. */
 export async function openPair(api, webwire, mode = 'echo') {

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import webwire from '../../index.js';
 
-export const { CloseEvent, WebSocket, WebSocketServer } = webwire;
+export const { CloseEvent, WebSocket, WebSocketError, WebSocketServer, WebSocketStream } = webwire;
 
 /** The next event of this type. */
 export function next(target, type) {

@@ -1,7 +1,9 @@
 // The interfaces of the standards, from @webref/idl, with partials and mixins merged in.
 // https://webidl.spec.whatwg.org/#idl-interfaces
 
+import { readFileSync } from 'node:fs';
 import idl from '@webref/idl';
+import { parse } from 'webidl2';
 
 /** The specifications, and for one of them the few interfaces that are ours to have. */
 const SPECIFICATIONS = {
@@ -19,7 +21,7 @@ const OTHER_SCOPES = ['RTCIdentityProviderGlobalScope', 'RTCIdentityProviderRegi
 /** Resolves to all definitions, in the order of the specifications. */
 export async function definitions() {
   const files = await idl.listAll();
-  const found = [];
+  const found = parse(readFileSync(new URL('websocket-stream.idl', import.meta.url), 'utf8'));
   for (const [specification, only] of Object.entries(SPECIFICATIONS)) {
     for (const definition of await files[specification].parse()) {
       if (only === undefined || only.includes(definition.name)) found.push(definition);

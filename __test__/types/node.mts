@@ -5,7 +5,9 @@ import {
   generateCertificate,
   RTCPeerConnection,
   WebSocket,
+  WebSocketError,
   WebSocketServer,
+  WebSocketStream,
   WebTransport,
   WebTransportServer,
 } from 'webwire';
@@ -48,6 +50,30 @@ export async function webSocket(): Promise<void> {
   });
   // @ts-expect-error: no server
   new WebSocketServer({ server: 'http' });
+}
+
+export async function webSocketStream(): Promise<void> {
+  const stream = new WebSocketStream('wss://localhost', {
+    protocols: ['a'],
+    signal: AbortSignal.timeout(1000),
+    headers: { a: 'b' },
+  });
+  const { readable, writable, protocol } = await stream.opened;
+  protocol.length.toFixed();
+  const writer = writable.getWriter();
+  await writer.write('text');
+  await writer.write(new Uint8Array(1));
+  for await (const chunk of readable) {
+    if (typeof chunk !== 'string') chunk.buffer.slice(0);
+  }
+  await readable.cancel(new WebSocketError('', { closeCode: 3000, reason: 'why' }));
+  stream.close({ closeCode: 1000 });
+  const { closeCode, reason } = await stream.closed;
+  closeCode.toFixed(reason.length);
+  // @ts-expect-error: a sequence, no string
+  new WebSocketStream('wss://localhost', { protocols: 'a' });
+  // @ts-expect-error: a number is no data
+  await writer.write(1);
 }
 
 export async function webTransport(): Promise<void> {

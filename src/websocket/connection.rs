@@ -187,6 +187,19 @@ impl WebSocketConnection {
         self.link.outgoing.control(Control::Ping, &data);
     }
 
+    /// Leaves what the peer sends in the socket, so that its window closes, until `resume`. What was read before still
+    /// comes; `close` ends a pause.
+    #[napi(catch_unwind)]
+    pub fn pause(&self) {
+        self.link.outgoing.pause();
+    }
+
+    /// Ends a pause.
+    #[napi(catch_unwind)]
+    pub fn resume(&self) {
+        self.link.outgoing.resume();
+    }
+
     /// Starts the closing handshake, behind all that was sent.
     #[napi(catch_unwind)]
     pub fn close(&self, code: Option<u16>, reason: String) {

@@ -96,6 +96,8 @@ pub(crate) struct Queue {
     unreported: usize,
     /// The script gave the connection up: end without a word.
     pub(crate) aborted: bool,
+    /// The script takes no more messages for now; kept here so that a close can't be missed behind it.
+    pub(crate) paused: bool,
     waker: Option<Waker>,
 }
 
@@ -137,6 +139,7 @@ impl Outgoing {
             pongs: VecDeque::new(),
             unreported: 0,
             aborted: false,
+            paused: false,
             waker: None,
         };
         Self {
@@ -173,9 +176,23 @@ impl Outgoing {
         }
     }
 
+    /// The task reads no more messages from the socket until `resume` or the script's close.
+    pub(crate) fn pause(&self) {
+        let mut queue = self.lock();
+        queue.paused = queue.closing.is_open();
+    }
+
+    /// Reads on after `pause`.
+    pub(crate) fn resume(&self) {
+        let mut queue = self.lock();
+        queue.paused = false;
+        queue.wake();
+    }
+
     /// The script closes.
     pub(crate) fn close(&self, code: Option<u16>, reason: &str) {
         let mut queue = self.lock();
+        queue.paused = false;
         if queue.closing.start() {
             queue.add(OpCode::Control(Control::Close), &close_payload(code, reason), 0, 0);
             // Even when the socket takes it at once: the task watches over what follows.
@@ -256,6 +273,10 @@ impl Queue {
             Writer::Anyone(stream) => Writer::Task(Some(stream)),
             writer @ (Writer::Task(_) | Writer::None) => writer,
         };
+        self.wake();
+    }
+
+    fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }

@@ -136,6 +136,8 @@ pub(crate) struct Driver {
     read_ended: bool,
     /// Why, if it was no proper end.
     read_error: Option<io::Error>,
+    /// The script takes no more messages for now.
+    paused: bool,
     stage: Stage,
     deadline: Option<Pin<Box<Sleep>>>,
     room: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -173,6 +175,7 @@ impl Driver {
             after_long: false,
             read_ended: false,
             read_error: None,
+            paused: false,
             stage: Stage::Open,
             deadline: None,
             room: None,
@@ -191,7 +194,11 @@ impl Driver {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.link.outgoing.lock().wake_later(cx.waker()) {
+        let mut queue = self.link.outgoing.lock();
+        let aborted = queue.wake_later(cx.waker());
+        self.paused = queue.paused;
+        drop(queue);
+        if aborted {
             emit_closed(
                 &self.port,
                 &Ended {

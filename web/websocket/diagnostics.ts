@@ -7,11 +7,9 @@ const openTopic = new Topic('webwire:websocket:open');
 const closeTopic = new Topic('webwire:websocket:close');
 const errorTopic = new Topic('webwire:websocket:error');
 
-/** A socket as its channels' messages have it. */
+/** A WebSocket or a WebSocketStream, as `websocket` in its channels' messages. */
 interface Subject {
   readonly url: string;
-  readonly protocol: string;
-  readonly extensions: string;
 }
 
 /** Why a connection failed, as the native core says it. See `WebSocketEvent::Failed`. */
@@ -27,9 +25,8 @@ export const BLOCKED_PORT: Cause = { number: 0, text: 'connect\0ERR_BLOCKED_PORT
 export const ABORTED: Cause = { number: 0, text: 'abort\0ABORT_ERR\0\0\0\0the signal was aborted before' };
 const UNKNOWN: Cause = { number: 0, text: 'transport\0ERR_INTERNAL\0\0\0\0the connection ended without a word' };
 
-export function publishOpen(websocket: Subject): void {
+export function publishOpen(websocket: Subject, protocol: string, extensions: string): void {
   if (!openTopic.wanted) return;
-  const { protocol, extensions } = websocket;
   const url = withoutCredentials(websocket.url);
   openTopic.publish({ websocket, url, protocol, extensions }, url);
 }

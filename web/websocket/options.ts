@@ -1,5 +1,5 @@
-// The arguments of `new WebSocket`, checked and converted before anything is dialled.
-// https://websockets.spec.whatwg.org/#dom-websocket-websocket
+// The arguments of `new WebSocket` and `new WebSocketStream`, checked and converted before anything is dialled.
+// https://websockets.spec.whatwg.org/#dom-websocket-websocket, https://whatpr.org/websockets/48.html#dom-websocketstream-websocketstream
 
 import { constants } from 'node:buffer';
 import { isIP } from 'node:net';
@@ -15,6 +15,7 @@ import {
   isObject,
   nullable,
   sequence,
+  USVString,
   unsignedLong,
 } from '../webidl.js';
 import type { Lookup } from './lookup.js';
@@ -103,13 +104,25 @@ const abortSignal: Converter<AbortSignal> = (value, context) => {
   return value as AbortSignal;
 };
 
-const clientOptions = dictionary('WebSocketOptions', {
+/** What Node adds, for both classes. */
+const nodeMembers = {
   ...limitMembers,
-  headers: { type: flatHeaders, default: () => [] },
+  headers: { type: flatHeaders, default: (): string[] => [] },
   localAddress: { type: nullable(ipAddress) },
   lookup: { type: nullable(callback) },
+} as const;
+
+const clientOptions = dictionary('WebSocketOptions', {
+  ...nodeMembers,
   protocols: { type: any },
   signal: { type: nullable(abortSignal) },
+});
+
+/** https://whatpr.org/websockets/48.html#dictdef-websocketstreamoptions */
+const streamOptions = dictionary('WebSocketStreamOptions', {
+  ...nodeMembers,
+  protocols: { type: sequence(USVString) },
+  signal: { type: abortSignal },
 });
 
 /** What the surface has and this version does not: better refused than ignored. */
@@ -167,6 +180,11 @@ function convertProtocols(value: unknown): string[] {
       ? protocolSequence(value, 'protocols')
       : [DOMString(value, 'protocols')];
   // 8.
+  validateProtocols(protocols);
+  return protocols;
+}
+
+function validateProtocols(protocols: string[]): void {
   const seen = new Set<string>();
   for (const protocol of protocols) {
     if (!TOKEN.test(protocol)) throw syntaxError(`'${protocol}' is not a subprotocol`);
@@ -174,7 +192,6 @@ function convertProtocols(value: unknown): string[] {
     if (seen.has(folded)) throw syntaxError(`The subprotocol '${protocol}' is there twice`);
     seen.add(folded);
   }
-  return protocols;
 }
 
 /** The arguments of the constructor. */
@@ -191,9 +208,30 @@ export function convertArguments(url: string, second: unknown): Arguments {
   const isOptions = isObject(second) && !(Symbol.iterator in second) && typeof second !== 'function';
   const given: TlsOptions & object = isOptions ? second : {};
   const options = clientOptions(given, 'options');
-  refuseUnsupported(given, UNSUPPORTED);
-  const record = convertURL(url);
+  const made = createDestination(convertURL(url), options, given);
   const protocols = isOptions ? options.protocols : second;
+  if (protocols !== undefined) made.destination.protocols = convertProtocols(protocols);
+  return made;
+}
+
+/** Steps 1 to 4 of `new WebSocketStream`. */
+export function convertStreamArguments(url: string, second: unknown): Arguments {
+  const options = streamOptions(second, 'options');
+  // 1. 2.
+  const made = createDestination(convertURL(url), options, isObject(second) ? second : {});
+  // 3. 4.
+  const protocols = options.protocols ?? [];
+  validateProtocols(protocols);
+  made.destination.protocols = protocols;
+  return made;
+}
+
+function createDestination(
+  record: URL,
+  options: ReturnType<typeof clientOptions> | ReturnType<typeof streamOptions>,
+  given: TlsOptions & object,
+): Arguments {
+  refuseUnsupported(given, UNSUPPORTED);
   const secure = record.protocol === 'wss:';
   const { closeTimeoutMs, handshakeTimeoutMs, maxMessageSize, headers, localAddress } = options;
   const tls = convertTlsOptions(given);
@@ -205,7 +243,7 @@ export function convertArguments(url: string, second: unknown): Arguments {
     port: record.port === '' ? (secure ? 443 : 80) : Number(record.port),
     authority: record.host,
     target: record.pathname + record.search,
-    protocols: protocols === undefined ? [] : convertProtocols(protocols),
+    protocols: [],
     headers: withOrigin(withCredentials(record, headers)),
     handshakeTimeoutMs,
     limits: { closeTimeoutMs, maxMessageSize },

@@ -6,17 +6,7 @@
 
 import { setImmediate as setRealImmediate } from 'node:timers';
 import { hub } from '../hub.js';
-
-/** The native half of a connection, as far as the sending side uses it. */
-export interface Connection {
-  send(batch: Uint8Array, length: number): boolean;
-  sendBinary(data: Uint8Array): boolean;
-  sendText(data: Uint8Array): boolean;
-  ping(data: Uint8Array): void;
-  close(code: number | undefined, reason: string): void;
-  acknowledge(): void;
-  abort(): void;
-}
+import type { Connection } from './native.js';
 
 type Waiting =
   | { type: 'text' | 'binary'; data: Uint8Array }
@@ -56,6 +46,7 @@ function putHead(buffer: Uint8Array, at: number, length: number, flag: number): 
 
 export class Sending {
   readonly #connection: Connection;
+  readonly #fell: (() => void) | undefined;
   #bufferedAmount = 0;
   /** Taken by the network in this task. */
   #taken = 0;
@@ -64,12 +55,19 @@ export class Sending {
   #batchBytes = 0;
   #waiting: Waiting[] | undefined;
 
-  constructor(connection: Connection) {
+  /** `fell` is called whenever `bufferedAmount` has fallen. */
+  constructor(connection: Connection, fell: (() => void) | undefined = undefined) {
     this.#connection = connection;
+    this.#fell = fell;
   }
 
   get bufferedAmount(): number {
     return this.#bufferedAmount;
+  }
+
+  /** What the network has not taken yet: `bufferedAmount` still has what it took in this task. */
+  get untaken(): number {
+    return this.#bufferedAmount - this.#taken;
   }
 
   text(data: string): void {
@@ -146,11 +144,13 @@ export class Sending {
   /** The network has taken `bytes` of what it had left waiting. */
   drained(bytes: number): void {
     this.#bufferedAmount -= bytes;
+    this.#fell?.();
   }
 
   static settle(sending: Sending): void {
     sending.#bufferedAmount -= sending.#taken;
     sending.#taken = 0;
+    sending.#fell?.();
   }
 
   #single(length: number): void {

@@ -10,6 +10,7 @@ import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../
 import { hub, type Payload, type Registration } from '../hub.js';
 import { ReadableStream } from '../streams.js';
 import { defineInterface, requireArguments } from '../webidl.js';
+import type { Connection } from './native.js';
 import {
   type Answering,
   createRequest,
@@ -18,7 +19,6 @@ import {
   type RequestHead,
   type WebSocketRequest,
 } from './request.js';
-import type { Connection } from './sending.js';
 import { closeOptions, convertServerOptions, type ListenerOptions } from './server-options.js';
 import { type Adopting, refuse, takeOver } from './upgrade.js';
 import { acceptSocket, CLOSED, dismissSocket, terminateSocket, type WebSocket } from './websocket.js';

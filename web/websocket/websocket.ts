@@ -2,7 +2,6 @@
 
 import { setImmediate as setRealImmediate } from 'node:timers';
 import { isBadPort } from '../bad-port.js';
-import { native } from '../binding.js';
 import { DOMException, fromNative } from '../errors.js';
 import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../event-target.js';
 import { hub, type Payload, type Registration } from '../hub.js';
@@ -17,19 +16,22 @@ import {
   USVString,
   unsignedShort,
 } from '../webidl.js';
+import { codeOrNormal, validateCloseCodeAndReason } from './close-info.js';
 import { ABORTED, BLOCKED_PORT, type Cause, publishClose, publishError, publishOpen } from './diagnostics.js';
 import { CloseEvent, PingEvent } from './events.js';
-import { lookUp, type Resolving } from './lookup.js';
-import { convertArguments, type Destination } from './options.js';
-import { type Connection, Sending } from './sending.js';
+import { lookUp } from './lookup.js';
+import {
+  ABNORMAL,
+  type Connection,
+  FAILED,
+  NO_CONNECTION,
+  WAS_CLEAN,
+  WebSocketConnection,
+  WebSocketEvent,
+} from './native.js';
+import { convertArguments } from './options.js';
+import { Sending } from './sending.js';
 
-const { WebSocketConnection, WebSocketEvent } = native<{
-  WebSocketConnection: new (hub: object, id: number, destination: Destination) => Connection & Resolving;
-  WebSocketEvent: Record<
-    'Open' | 'Text' | 'Binary' | 'Drained' | 'Ping' | 'Pong' | 'Closing' | 'Closed' | 'Failed',
-    number
-  >;
-}>();
 const { Open, Text, Binary, Drained, Ping, Pong, Closing, Closed, Failed } = WebSocketEvent;
 
 const { Blob } = globalThis;
@@ -40,11 +42,6 @@ const OPEN = 1;
 const CLOSING = 2;
 export const CLOSED = 3;
 
-/** Bits of `Closed`. */
-const WAS_CLEAN = 1;
-const FAILED = 2;
-const ABNORMAL = 1006;
-const MAX_REASON_BYTES = 123;
 const MAX_PING_BYTES = 125;
 
 const clampedShort = unsignedShort('clamp');
@@ -168,14 +165,8 @@ export class WebSocket extends EventTarget {
     if (!(#readyState in this)) throw new TypeError('Illegal invocation: not a WebSocket');
     const converted = code === undefined ? undefined : clampedShort(code, 'code');
     const text = reason === undefined ? '' : USVString(reason, 'reason');
-    // 1.
-    if (converted !== undefined && converted !== 1000 && (converted < 3000 || converted > 4999)) {
-      throw new DOMException(`${converted} is neither 1000 nor from 3000 to 4999`, 'InvalidAccessError');
-    }
-    // 2.
-    if (Buffer.byteLength(text, 'utf8') > MAX_REASON_BYTES) {
-      throw new DOMException(`The reason has more than ${MAX_REASON_BYTES} bytes`, 'SyntaxError');
-    }
+    // 1. 2.
+    validateCloseCodeAndReason(converted, text);
     // 3.
     switch (this.#readyState) {
       case CLOSING:
@@ -185,7 +176,7 @@ export class WebSocket extends EventTarget {
         this.#giveUp();
         return;
       case OPEN:
-        this.#startClosing(converted ?? (text === '' ? undefined : 1000), text);
+        this.#startClosing(codeOrNormal(converted, text), text);
     }
   }
 
@@ -330,7 +321,7 @@ export class WebSocket extends EventTarget {
     this.#protocol = protocol;
     this.#holdOrLetGo();
     this.#acceptance?.opened(this);
-    publishOpen(this);
+    publishOpen(this, this.#protocol, this.extensions);
     dispatchEvent.call(this, new Event('open'));
   }
 
@@ -378,17 +369,6 @@ export class WebSocket extends EventTarget {
     dispatchEvent.call(this, new CloseEvent('close', { wasClean, code, reason }));
   }
 }
-
-/** Of a socket that never gets one: nothing can be sent on it. */
-const NO_CONNECTION: Connection = {
-  send: () => false,
-  sendBinary: () => false,
-  sendText: () => false,
-  ping() {},
-  close() {},
-  acknowledge() {},
-  abort() {},
-};
 
 defineInterface(WebSocket, {
   constants: { CONNECTING, OPEN, CLOSING, CLOSED },

@@ -91,6 +91,10 @@ impl Driver {
     }
 
     fn poll_room(&mut self, cx: &mut Context<'_>) -> bool {
+        // From a peer that is gone no more than what the system holds can come, and its end must not go unnoticed.
+        if self.paused && !self.write_broken {
+            return false;
+        }
         if self.room.is_none() {
             if self.port.has_room() {
                 return true;

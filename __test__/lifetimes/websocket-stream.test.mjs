@@ -1,0 +1,5 @@
+// The lifetimes of WebSocketStream.
+
+import { testLifetimes } from './lifetimes.mjs';
+
+testLifetimes('websocketStream');
