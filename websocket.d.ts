@@ -251,8 +251,18 @@ export interface WebSocketServerOptions {
    * through Node's server are answered 503.
    */
   maxPendingHandshakes?: number;
+  /** How many clients may be connected at once, 65,536 by default; further ones are answered 503. */
+  maxConnections?: number;
   /** How long to wait for the peer's half of the closing handshake, in milliseconds. */
   closeTimeoutMs?: number;
+  /**
+   * Hears each request first, whatever its `origin`, and may accept or reject it. What it leaves unanswered when its
+   * promise is fulfilled goes to `incomingRequests` or `connection`. If it throws, the client is answered 500 and a warning
+   * is emitted. The time of `handshakeTimeoutMs` goes on meanwhile; at its end the answer is 503.
+   */
+  onRequest?: (request: WebSocketRequest) => void | PromiseLike<void>;
+  /** Closes the server, as `close()` does. */
+  signal?: AbortSignal;
 }
 
 /** The events of a WebSocketServer. */
@@ -277,12 +287,22 @@ export interface WebSocketRequest {
   readonly protocols: readonly string[];
   /** The client's address; absent where there is none, as on a unix-domain socket. */
   readonly remoteAddress: ServerAddress | undefined;
-  /** Aborts when the client goes away. */
+  /** Aborts when the client goes away, or the time for an answer is up. */
   readonly signal: AbortSignal;
   /** Answers 101. Rejects with TypeError for a protocol that is not offered, InvalidStateError when answered already. */
   accept(options?: { protocol?: string; headers?: Record<string, string> }): Promise<WebSocket>;
   /** Answers with an HTTP status and closes the connection. */
   reject(status: number, options?: { headers?: Record<string, string>; body?: string }): void;
+}
+
+/** The open sockets of a WebSocketServer, as a set that changes by itself. */
+export interface WebSocketClients extends Iterable<WebSocket> {
+  readonly size: number;
+  has(socket: WebSocket): boolean;
+  keys(): IterableIterator<WebSocket>;
+  values(): IterableIterator<WebSocket>;
+  entries(): IterableIterator<[WebSocket, WebSocket]>;
+  forEach(callback: (socket: WebSocket, same: WebSocket, clients: WebSocketClients) => void, thisArg?: unknown): void;
 }
 
 /**
@@ -299,6 +319,8 @@ export class WebSocketServer extends EventTargetOf<WebSocketServerEventMap> {
   /** The opening handshakes, each to be accepted or rejected. */
   readonly incomingRequests: ReadableStream<WebSocketRequest>;
   onconnection: Handler<WebSocketConnectionEvent>;
+  /** The open sockets: a live view. */
+  readonly clients: WebSocketClients;
   /**
    * Takes over an upgrade of Node's http server, with the arguments of its event `upgrade`. The request is accepted or
    * rejected as any other. Returns `undefined` when it can't be: the handshake is not valid (it has been answered with 400
@@ -307,8 +329,14 @@ export class WebSocketServer extends EventTargetOf<WebSocketServerEventMap> {
    * http server any more. Any other stream, such as TLS, goes on to carry the connection.
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): WebSocketRequest | undefined;
-  /** Stops listening, closes all sockets, and ends those that are left after `timeoutMs`. */
-  close(options?: { timeoutMs?: number }): Promise<void>;
+  /**
+   * Stops listening, answers 503 to what is unanswered, closes all sockets with `code` (1001) and `reason`, and ends those
+   * that are left after `timeoutMs` (10 s). Fulfilled when all are closed. Throws InvalidAccessError for a code that may not
+   * be sent, SyntaxError for a reason of more than 123 bytes.
+   */
+  close(options?: { code?: number; reason?: string; timeoutMs?: number }): Promise<void>;
+  /** `close()` */
+  [Symbol.asyncDispose](): Promise<void>;
   /** Lets the server keep the process alive while it listens, as it does at first. */
   ref(): void;
   /** Lets the process end although the server listens. */

@@ -42,7 +42,15 @@ export async function webSocket(): Promise<void> {
   await server.close({ timeoutMs: 1000 });
   const behind = createServer();
   new WebSocketServer({ server: behind, path: '/chat' });
-  const given = new WebSocketServer({ noServer: true });
+  const given = new WebSocketServer({
+    noServer: true,
+    async onRequest(request) {
+      if (request.origin !== 'https://example.com') request.reject(403);
+    },
+    signal: AbortSignal.timeout(1),
+  });
+  for (const client of given.clients) client.send('all');
+  given.close({ code: 1012, reason: 'restarting' });
   behind.on('upgrade', async (request, stream, head) => {
     const waiting = given.handleUpgrade(request, stream, head);
     if (waiting?.origin === '') waiting.reject(403);

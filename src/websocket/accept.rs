@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::handshake::{MAX_HEAD, ServerRequest, parse_request};
+use super::handshake::{MAX_HEAD, ServerRequest, parse_request, reject};
 use super::transport::Transport;
 
 /// How long a refused client may take to read the answer.
 const LINGER: Duration = Duration::from_secs(2);
+/// The answer to what the application leaves unanswered, and to more requests than may wait.
+pub(crate) const SERVICE_UNAVAILABLE: u16 = 503;
 
 /// An accepted transport and what came behind its request.
 pub(crate) type Accepted = (Transport, Vec<u8>);
@@ -84,7 +86,7 @@ pub(crate) trait Announce {
     fn gone(&self, number: u32);
 }
 
-/// A client that Node's http server has heard; its request waits under this number.
+/// A client whose request waits under this number.
 pub(crate) struct Adopted {
     pub(crate) transport: Transport,
     /// What came behind the request.
@@ -103,17 +105,32 @@ pub(crate) async fn receive(
 ) {
     // A socket that cannot be told to send at once still sends.
     let _harmless = stream.set_nodelay(true);
-    let mut asked = None;
-    let answered = timeout(reception.time, ask(stream, client, &reception, &announce, &mut asked)).await;
-    drop(permit);
-    match answered {
-        Ok(Some(answered)) => give(answered).await,
-        Ok(None) | Err(_) => {
-            if let Some(number) = asked {
-                forget(number, &reception, &announce);
-            }
+    let deadline = Instant::now() + reception.time;
+    let heard = tokio::select! {
+        heard = timeout_at(deadline, hear(stream, &reception)) => heard.ok().flatten(),
+        () = reception.closing.cancelled() => None,
+    };
+    let Some((transport, rest, request)) = heard else {
+        return;
+    };
+    let answered = match request {
+        Ok(request) => {
+            let secure = reception.tls.is_some();
+            let copy = request.clone();
+            let (number, answer) = reception.requests.add(request);
+            announce.request(number, &copy, client, secure);
+            let adopted = Adopted {
+                transport,
+                rest,
+                number,
+                answer,
+            };
+            await_answer(adopted, deadline, &reception, &announce).await
         }
-    }
+        Err(response) => Some((transport, rest, Answer::Reject { response })),
+    };
+    drop(permit);
+    give(answered).await;
 }
 
 /// Leads a client that Node's http server has heard to its answer.
@@ -123,29 +140,18 @@ pub(crate) async fn adopt(
     announce: impl Announce,
     permit: OwnedSemaphorePermit,
 ) {
-    let number = adopted.number;
-    let answered = timeout(
-        reception.time,
-        await_answer(adopted.transport, adopted.rest, adopted.answer),
-    )
-    .await;
+    let deadline = Instant::now() + reception.time;
+    let answered = await_answer(adopted, deadline, &reception, &announce).await;
     drop(permit);
-    match answered {
-        Ok(Some(answered)) => give(answered).await,
-        Ok(None) | Err(_) => forget(number, &reception, &announce),
-    }
-}
-
-/// Nobody is there to be answered.
-fn forget(number: u32, reception: &Reception, announce: &impl Announce) {
-    if reception.requests.take(number).is_some() {
-        announce.gone(number);
-    }
+    give(answered).await;
 }
 
 type Answered = (Transport, Vec<u8>, Answer);
 
-async fn give((mut transport, rest, answer): Answered) {
+async fn give(answered: Option<Answered>) {
+    let Some((mut transport, rest, answer)) = answered else {
+        return;
+    };
     match answer {
         Answer::Accept { response, to } => {
             if transport.write_all(&response).await.is_ok() {
@@ -157,44 +163,46 @@ async fn give((mut transport, rest, answer): Answered) {
     }
 }
 
-/// Reads the request and waits for its answer. `None`: there is nobody to answer.
-async fn ask(
-    stream: TcpStream,
-    client: SocketAddr,
+/// Waits for the application's answer; at its time limit it is ours. `None`: the client has gone.
+async fn await_answer(
+    adopted: Adopted,
+    deadline: Instant,
     reception: &Reception,
     announce: &impl Announce,
-    asked: &mut Option<u32>,
 ) -> Option<Answered> {
-    let (transport, rest, request) = tokio::select! {
-        heard = hear(stream, reception) => heard?,
-        () = reception.closing.cancelled() => return None,
+    let Adopted {
+        mut transport,
+        mut rest,
+        number,
+        mut answer,
+    } = adopted;
+    let forget = || {
+        let waited = reception.requests.take(number).is_some();
+        if waited {
+            announce.gone(number);
+        }
+        waited
     };
-    let request = match request {
-        Ok(request) => request,
-        Err(response) => return Some((transport, rest, Answer::Reject { response })),
-    };
-    let secure = reception.tls.is_some();
-    let copy = request.clone();
-    let (number, answer) = reception.requests.add(request);
-    *asked = Some(number);
-    announce.request(number, &copy, client, secure);
-    await_answer(transport, rest, answer).await
-}
-
-/// Waits for the application's answer. `None`: the client has gone.
-async fn await_answer(
-    mut transport: Transport,
-    mut rest: Vec<u8>,
-    mut answer: oneshot::Receiver<Answer>,
-) -> Option<Answered> {
+    let mut late = false;
     loop {
         tokio::select! {
             answer = &mut answer => return answer.ok().map(|answer| (transport, rest, answer)),
             // Frames may follow the request before its answer; too many wait in the socket.
             read = transport.read_some(&mut rest), if rest.len() < MAX_HEAD => match read {
                 Ok(length) if length > 0 => {}
-                Ok(_) | Err(_) => return None,
+                Ok(_) | Err(_) => {
+                    forget();
+                    return None;
+                }
             },
+            () = sleep_until(deadline), if !late => {
+                if forget() {
+                    let response = reject(SERVICE_UNAVAILABLE, &[], b"");
+                    return Some((transport, rest, Answer::Reject { response }));
+                }
+                // Its answer is on the way.
+                late = true;
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::accept::{Accepted, Adopted, Announce, Answer, Reception, Requests, adopt, receive};
+use super::accept::{Accepted, Adopted, Announce, Answer, Reception, Requests, SERVICE_UNAVAILABLE, adopt, receive};
 use super::closing::{ABNORMAL, Ended};
 use super::connection::{PANICKED, WebSocketConnection, WebSocketEvent, WebSocketLimits, headers};
 #[cfg(unix)]
@@ -33,8 +33,6 @@ use crate::tls::server_config;
 
 /// After an error of `accept`, which is the machine's and not a client's (no more file descriptors): a pause, not a spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// The answer to a request beyond `max_pending_handshakes`, which can't wait in the system's queue.
-const SERVICE_UNAVAILABLE: u16 = 503;
 
 /// What a listener tells its `WebSocketServer`.
 #[napi]

@@ -51,6 +51,8 @@ export function parseHead(text: string, secure: boolean): RequestHead {
 
 /** Makes a request. */
 export let createRequest: (answering: Answering, number: number, head: RequestHead) => WebSocketRequest;
+/** Whether it has been accepted or rejected, or can't be any more. */
+export let isAnswered: (request: WebSocketRequest) => boolean;
 /** The request can't be answered any more: its client has gone. */
 export let endRequest: (request: WebSocketRequest) => void;
 
@@ -69,6 +71,7 @@ export class WebSocketRequest {
       Object.freeze(head.protocols);
       return request;
     };
+    isAnswered = (request) => request.#answering === undefined || request.#abortController?.signal.aborted === true;
     endRequest = (request) => {
       request.#controller.abort(new DOMException('The client has gone', 'AbortError'));
     };

@@ -4,22 +4,31 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { clearTimeout as clearRealTimeout, setTimeout as setRealTimeout } from 'node:timers';
+import { type InspectOptions, inspect } from 'node:util';
 import { native } from '../binding.js';
 import { DOMException, exception, fromNative } from '../errors.js';
-import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../event-target.js';
+import { defineEventHandlers, EventTarget, onListenersChanged } from '../event-target.js';
 import { hub, type Payload, type Registration } from '../hub.js';
-import { ReadableStream } from '../streams.js';
 import { defineInterface, requireArguments } from '../webidl.js';
+import { Sockets, type WebSocketClients } from './clients.js';
+import { WebSocketConnectionEvent } from './connection-event.js';
+import { IncomingRequests } from './incoming-requests.js';
 import type { Connection } from './native.js';
 import {
   type Answering,
   createRequest,
   endRequest,
+  isAnswered,
   parseHead,
   type RequestHead,
   type WebSocketRequest,
 } from './request.js';
-import { closeOptions, convertServerOptions, type ListenerOptions } from './server-options.js';
+import {
+  convertCloseOptions,
+  convertServerOptions,
+  type ListenerOptions,
+  type ServerOptions,
+} from './server-options.js';
 import { type Adopting, refuse, takeOver } from './upgrade.js';
 import { acceptSocket, CLOSED, dismissSocket, terminateSocket, type WebSocket } from './websocket.js';
 
@@ -39,30 +48,9 @@ const { dispatchEvent } = EventTarget.prototype;
 
 const GOING_AWAY = 1001;
 const NOT_FOUND = 404;
+const INTERNAL_SERVER_ERROR = 500;
 const SERVICE_UNAVAILABLE = 503;
-const CLOSING_ANSWER = Buffer.from(
-  'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
-);
-
-/** The event of a client that was accepted without being asked for. */
-export class WebSocketConnectionEvent extends Event {
-  readonly #socket: WebSocket;
-  readonly #request: WebSocketRequest;
-
-  constructor(socket: WebSocket, request: WebSocketRequest) {
-    super('connection');
-    this.#socket = socket;
-    this.#request = request;
-  }
-
-  get socket(): WebSocket {
-    return this.#socket;
-  }
-
-  get request(): WebSocketRequest {
-    return this.#request;
-  }
-}
+const UNAVAILABLE = Buffer.from('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
 
 export interface Address {
   address: string;
@@ -99,8 +87,7 @@ export class WebSocketServer extends EventTarget {
   // `this`, since the class has no name yet that the compiled script could use.
   static readonly #knowsListeners = onListenersChanged(this, (server, type, count) => {
     if (type !== 'connection') return;
-    server.#heard = count > 0;
-    server.#next();
+    server.#incoming.hear(count > 0);
   });
 
   readonly #registration: Registration;
@@ -110,30 +97,22 @@ export class WebSocketServer extends EventTarget {
   #address: Address | undefined;
   #closing = false;
   #ended = false;
-  #heard = false;
-  /** Requests that nobody has taken yet, in order. */
-  readonly #queue: WebSocketRequest[] = [];
+  /** What the sockets of a closing server are told. */
+  #dismissal = { code: GOING_AWAY, reason: '' };
+  readonly #incoming = new IncomingRequests((request) => this.#acceptAtOnce(request));
   /** Requests that are not answered, by number. */
   readonly #unanswered = new Map<number, WebSocketRequest>();
-  /** Sockets that are not closed, by number. A socket that is collected takes itself off. */
-  readonly #sockets = new Map<number, WeakRef<WebSocket>>();
-  readonly #collected = new FinalizationRegistry<number>((number) => this.#socketEnded(number));
-  /** Somebody decides on each request. */
-  #asked = false;
-  #stream: ReadableStream<WebSocketRequest> | undefined;
-  #controller: ReadableStreamDefaultController<WebSocketRequest> | undefined;
-  #wanted: (() => void) | undefined;
-
-  readonly #path: string | undefined;
-  readonly #attachedTo: Server | undefined;
+  readonly #sockets = new Sockets(() => this.#endIfDone());
+  readonly #options: ServerOptions;
+  readonly #abort = () => void this.close();
   readonly #upgraded = (request: IncomingMessage, socket: Duplex, head: Uint8Array) =>
     this.#requestFrom(request, socket, head);
 
   constructor(options: object | undefined = undefined) {
     super();
-    const { listener, attachTo, path } = convertServerOptions(options ?? {});
-    this.#path = path;
-    this.#attachedTo = attachTo;
+    const converted = convertServerOptions(options ?? {});
+    const { listener, attachTo, signal } = converted;
+    this.#options = converted;
     this.#registration = hub.register(this, WebSocketServer.#dispatch);
     try {
       this.#listener = new WebSocketListener(hub.native, this.#registration.id, listener);
@@ -141,8 +120,10 @@ export class WebSocketServer extends EventTarget {
       this.#registration.close();
       throw fromNative(error);
     }
-    this.#heard = !WebSocketServer.#knowsListeners;
+    if (!WebSocketServer.#knowsListeners) this.#incoming.hear(true);
     if (listener.port === undefined) this.#standBehind(attachTo);
+    if (signal?.aborted) this.#abort();
+    else signal?.addEventListener('abort', this.#abort, { once: true });
   }
 
   /** Fulfilled when it listens; rejected with the system's error. */
@@ -152,35 +133,15 @@ export class WebSocketServer extends EventTarget {
 
   /** Where it listens. */
   address(): Address {
-    const address = this.#attachedTo === undefined || this.#closing ? this.#address : addressOf(this.#attachedTo);
+    const { attachTo } = this.#options;
+    const address = attachTo === undefined || this.#closing ? this.#address : addressOf(attachTo);
     if (address === undefined) throw new DOMException('The server does not listen', 'InvalidStateError');
     return { ...address };
   }
 
   /** The opening handshakes, each to be accepted or rejected. Once asked for, no request is accepted by itself. */
   get incomingRequests(): ReadableStream<WebSocketRequest> {
-    this.#asked = true;
-    this.#stream ??= new ReadableStream<WebSocketRequest>(
-      {
-        start: (controller) => {
-          this.#controller = controller;
-        },
-        pull: () =>
-          new Promise<void>((resolve) => {
-            this.#wanted = resolve;
-            this.#next();
-          }),
-        // What comes later waits for the next reader.
-        cancel: () => {
-          this.#stream = undefined;
-          this.#controller = undefined;
-          this.#wanted = undefined;
-        },
-      },
-      { highWaterMark: 0 },
-    );
-    if (this.#ended) this.#closeStream();
-    return this.#stream;
+    return this.#incoming.stream;
   }
 
   /**
@@ -190,7 +151,7 @@ export class WebSocketServer extends EventTarget {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): WebSocketRequest | undefined {
     // biome-ignore lint/complexity/noArguments: Web IDL counts the arguments that were given.
     requireArguments(arguments, 3, 'handleUpgrade');
-    if (this.#closing) return refuse(socket, CLOSING_ANSWER);
+    if (this.#closing || this.#isFull()) return refuse(socket, UNAVAILABLE);
     const taken = takeOver(this.#listener, request, socket, head);
     if (taken === undefined) return undefined;
     const made = createRequest(this.#answering, taken.number, taken.head);
@@ -198,22 +159,28 @@ export class WebSocketServer extends EventTarget {
     return made;
   }
 
+  /** The open sockets: a live view. */
+  get clients(): WebSocketClients {
+    return this.#sockets.clients;
+  }
+
   /** Stops listening, closes all sockets, and ends those that are left after `timeoutMs`. */
   close(options: unknown = undefined): Promise<void> {
-    const { timeoutMs } = closeOptions(options, 'options');
+    const { code, reason, timeoutMs } = convertCloseOptions(options);
     if (this.#closing) return this.#closed.promise;
     this.#closing = true;
+    this.#dismissal = { code, reason };
     for (const [number, request] of this.#unanswered) {
       this.#listener.reject(number, SERVICE_UNAVAILABLE, [], new Uint8Array(0));
       endRequest(request);
     }
     this.#unanswered.clear();
-    this.#queue.length = 0;
-    this.#attachedTo?.off('upgrade', this.#upgraded);
+    this.#incoming.clear();
+    this.#options.attachTo?.off('upgrade', this.#upgraded);
     this.#listener.close();
-    for (const socket of this.#open()) dismissSocket(socket, GOING_AWAY);
+    for (const socket of this.#sockets.all()) dismissSocket(socket, code, reason);
     const timer = setRealTimeout(() => {
-      for (const socket of this.#open()) terminateSocket(socket);
+      for (const socket of this.#sockets.all()) terminateSocket(socket);
     }, timeoutMs);
     return this.#closed.promise.finally(() => clearRealTimeout(timer));
   }
@@ -228,6 +195,23 @@ export class WebSocketServer extends EventTarget {
     this.#registration.unref();
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const { size } = this.#sockets;
+    const listening = this.#options.attachTo === undefined ? this.#address : addressOf(this.#options.attachTo);
+    const state = this.#ended && size === 0 ? 'closed' : this.#closing ? 'closing' : 'open';
+    const shown = {
+      state,
+      ...(listening === undefined ? {} : { listening }),
+      clients: size,
+      unanswered: this.#unanswered.size,
+    };
+    return `WebSocketServer ${inspect(shown, options)}`;
+  }
+
   static #dispatch(server: WebSocketServer, kind: number, a: number, b: number, payload: Payload): void {
     if (kind === Request) {
       server.#requested(a, parseHead(payload.text(), b !== 0));
@@ -235,8 +219,7 @@ export class WebSocketServer extends EventTarget {
       const request = server.#unanswered.get(a);
       server.#unanswered.delete(a);
       if (request !== undefined) {
-        const index = server.#queue.indexOf(request);
-        if (index !== -1) server.#queue.splice(index, 1);
+        server.#incoming.remove(request);
         endRequest(request);
       }
     } else if (kind === Listening) {
@@ -271,7 +254,7 @@ export class WebSocketServer extends EventTarget {
   /** An upgrade of the server that this one is attached to. */
   #requestFrom(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
     // Another listener may serve that path.
-    const others = (this.#attachedTo?.listenerCount('upgrade') ?? 0) > 1;
+    const others = (this.#options.attachTo?.listenerCount('upgrade') ?? 0) > 1;
     if (others && !this.#serves(request.url ?? '')) return;
     const made = this.handleUpgrade(request, socket, head);
     if (made !== undefined) this.#offer(made);
@@ -279,13 +262,19 @@ export class WebSocketServer extends EventTarget {
 
   #requested(number: number, head: RequestHead): void {
     if (this.#closing) return;
+    const full = this.#isFull();
     const request = createRequest(this.#answering, number, head);
     this.#unanswered.set(number, request);
-    this.#offer(request);
+    if (full) request.reject(SERVICE_UNAVAILABLE);
+    else this.#offer(request);
+  }
+
+  #isFull(): boolean {
+    return this.#sockets.size + this.#unanswered.size >= this.#options.maxConnections;
   }
 
   #serves(target: string): boolean {
-    return this.#path === undefined || target.split('?', 1)[0] === this.#path;
+    return this.#options.path === undefined || target.split('?', 1)[0] === this.#options.path;
   }
 
   #offer(request: WebSocketRequest): void {
@@ -293,21 +282,21 @@ export class WebSocketServer extends EventTarget {
       request.reject(NOT_FOUND);
       return;
     }
-    this.#queue.push(request);
-    this.#next();
+    const { onRequest } = this.#options;
+    if (onRequest === undefined) this.#incoming.add(request);
+    else void this.#ask(request, onRequest);
   }
 
-  /** Gives what waits to whoever wants it: the stream's reader or, the short way, the listeners for `connection`. */
-  #next(): void {
-    if (this.#asked) {
-      const request = this.#wanted && this.#queue.shift();
-      if (request === undefined) return;
-      this.#controller?.enqueue(request);
-      this.#wanted?.();
-      this.#wanted = undefined;
-    } else if (this.#heard) {
-      for (const request of this.#queue.splice(0)) this.#acceptAtOnce(request);
+  /** The script's hook hears a request first; what that leaves unanswered goes the usual way. */
+  async #ask(request: WebSocketRequest, onRequest: (request: never) => unknown): Promise<void> {
+    try {
+      await onRequest(request as never);
+    } catch (error) {
+      // The client must not wait, and one bad request must not end the process; but somebody has to hear of it.
+      process.emitWarning(error instanceof Error ? error : String(error));
+      if (!isAnswered(request)) request.reject(INTERNAL_SERVER_ERROR);
     }
+    if (!isAnswered(request)) this.#incoming.add(request);
   }
 
   #acceptAtOnce(request: WebSocketRequest): void {
@@ -326,29 +315,17 @@ export class WebSocketServer extends EventTarget {
       url: URL.canParse(url) ? url : 'ws://invalid/',
       connect: (native, id) => this.#listener.accept(native, id, number, protocol, headers),
       opened: (open) => {
+        this.#sockets.opened(number);
         resolve(open);
-        if (this.#closing) dismissSocket(open, GOING_AWAY);
+        if (this.#closing) dismissSocket(open, this.#dismissal.code, this.#dismissal.reason);
       },
       closed: (closed) => {
-        this.#socketEnded(number);
+        this.#sockets.ended(number);
         resolve(closed);
       },
     });
-    this.#sockets.set(number, new WeakRef(socket));
-    this.#collected.register(socket, number);
+    this.#sockets.add(number, socket);
     return promise;
-  }
-
-  #socketEnded(number: number): void {
-    this.#sockets.delete(number);
-    this.#endIfDone();
-  }
-
-  *#open(): Generator<WebSocket> {
-    for (const reference of [...this.#sockets.values()]) {
-      const socket = reference.deref();
-      if (socket !== undefined) yield socket;
-    }
   }
 
   #listenerEnded(error: string): void {
@@ -362,19 +339,14 @@ export class WebSocketServer extends EventTarget {
       this.#ready.promise.catch(() => {});
       this.#ready.reject(new DOMException('The server was closed', 'AbortError'));
     }
-    this.#closeStream();
+    this.#incoming.end();
     this.#endIfDone();
   }
 
-  #closeStream(): void {
-    if (this.#controller === undefined) return;
-    this.#controller.close();
-    this.#controller = undefined;
-    this.#wanted?.();
-  }
-
   #endIfDone(): void {
-    if (this.#ended && this.#sockets.size === 0) this.#closed.resolve();
+    if (!this.#ended || this.#sockets.size > 0) return;
+    this.#options.signal?.removeEventListener('abort', this.#abort);
+    this.#closed.resolve();
   }
 }
 

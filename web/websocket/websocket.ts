@@ -66,7 +66,7 @@ export let acceptSocket: (acceptance: Acceptance) => WebSocket;
 /** Ends a socket without a closing handshake. */
 export let terminateSocket: (socket: WebSocket) => void;
 /** Closes a server's socket with a code that a script may not use. */
-export let dismissSocket: (socket: WebSocket, code: number) => void;
+export let dismissSocket: (socket: WebSocket, code: number, reason: string) => void;
 
 export class WebSocket extends EventTarget {
   /** Of the socket that is being made for a server. */
@@ -87,8 +87,8 @@ export class WebSocket extends EventTarget {
       return new WebSocket(acceptance.url);
     };
     terminateSocket = (socket) => socket.#connection?.abort();
-    dismissSocket = (socket, code) => {
-      if (socket.#readyState === OPEN) socket.#startClosing(code, '');
+    dismissSocket = (socket, code, reason) => {
+      if (socket.#readyState === OPEN) socket.#startClosing(code, reason);
     };
   }
 
