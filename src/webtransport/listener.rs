@@ -1,7 +1,5 @@
-//! The door of a `WebTransportServer`: a QUIC endpoint, its connections, and the requests that wait for an answer.
+//! The door of a `WebTransportServer`: a QUIC endpoint and its connections.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,17 +9,13 @@ use quinn::{Incoming, ServerConfig};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::client::{ALPN, fields, text_of};
-use super::connect_stream::{self, Broken, ConnectStream};
+use super::client::{ALPN, fields};
+use super::connect_stream::ConnectStream;
 use super::endpoint;
-use super::established::Session;
-use super::http3::Field;
-use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError, Request};
+use super::http3::connect::ConnectResponse;
 use super::http3::error_code::ErrorCode;
-use super::http3::frame::{self, Frame};
-use super::limits::{
-    self, ESTABLISH_TIMEOUT, HANDSHAKES, HANDSHAKES_UNPROVEN, REQUEST_TIMEOUT, Role, WAITING_REQUESTS,
-};
+use super::limits::{self, ESTABLISH_TIMEOUT, HANDSHAKES, HANDSHAKES_UNPROVEN, Role};
+use super::request::{self, Answer, Requests, Waiting};
 use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
 use super::task::Http3;
 use crate::error::{Error, ErrorName, Result};
@@ -58,29 +52,10 @@ enum Closing {
     Drain { until: Option<Instant> },
 }
 
-struct Shared {
-    port: Arc<Port>,
+pub(super) struct Shared {
+    pub(super) port: Arc<Port>,
     requests: Mutex<Requests>,
     closing: watch::Sender<Closing>,
-}
-
-#[derive(Default)]
-struct Requests {
-    waiting: HashMap<u32, Waiting>,
-    last_key: u32,
-}
-
-/// A request that the application has not answered.
-struct Waiting {
-    http3: Arc<Http3>,
-    id: u64,
-    answer: oneshot::Sender<Answer>,
-}
-
-/// What the application answers.
-enum Answer {
-    Accept(Arc<Session>, ConnectResponse),
-    Reject(ConnectResponse, String),
 }
 
 #[napi]
@@ -123,21 +98,31 @@ impl WebTransportListener {
         protocol: Option<String>,
         headers: Vec<String>,
     ) -> Option<WebTransportSession> {
-        let waiting = self.shared.requests().waiting.remove(&key)?;
-        let session = waiting.http3.session(waiting.id, hub.port(id));
+        let Waiting {
+            http3,
+            id: stream,
+            answer,
+        } = self.shared.requests().waiting.remove(&key)?;
+        let port = hub.port(id);
+        let session = http3.session(stream, port.clone());
         let response = ConnectResponse {
             status: 200,
             protocol,
             headers: fields(&headers),
         };
         // The session is entered here, so that no stream is refused between now and the answer.
-        waiting.http3.enter(&session)?;
-        let accepted = WebTransportSession::accepted(&session);
-        if waiting.answer.send(Answer::Accept(session.clone(), response)).is_err() {
+        http3.enter(&session)?;
+        let (handing, handed) = oneshot::channel();
+        if answer.send(Answer::Accept(handing)).is_err() {
             // It has gone since this began.
-            waiting.http3.leave(&session);
+            http3.leave(&session);
             return None;
         }
+        let accepted = WebTransportSession::accepted(&session);
+        port.spawn(
+            WebTransportSession::TERMINAL,
+            request::live(session, http3, handed, response),
+        );
         Some(accepted)
     }
 
@@ -178,7 +163,8 @@ impl Drop for WebTransportListener {
 }
 
 impl Shared {
-    fn requests(&self) -> MutexGuard<'_, Requests> {
+    /// The requests that wait.
+    pub(super) fn requests(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -296,7 +282,7 @@ async fn serve(shared: Arc<Shared>, incoming: Incoming, handshake: OwnedSemaphor
                 if closing {
                     refuse(&http3, stream);
                 } else {
-                    requests.spawn(request(shared.clone(), http3.clone(), stream));
+                    requests.spawn(request::serve(shared.clone(), http3.clone(), stream));
                 }
             }
             Some(_answered) = requests.join_next() => {}
@@ -315,178 +301,4 @@ async fn serve(shared: Arc<Shared>, incoming: Incoming, handshake: OwnedSemaphor
 fn refuse(http3: &Http3, mut stream: ConnectStream) {
     http3.refuse(stream.id());
     stream.abort(ErrorCode::H3_REQUEST_REJECTED);
-}
-
-/// One request, from its first byte to its answer.
-async fn request(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStream) {
-    let id = stream.id();
-    let first = tokio::time::timeout(ESTABLISH_TIMEOUT, stream.next()).await;
-    let response = match first {
-        Ok(Ok(Some(Frame::Headers(section)))) => match Request::decode(&section) {
-            Ok(Request::WebTransport(request)) => return ask(shared, http3, stream, request).await,
-            Ok(Request::Unserved { status }) => status,
-            Err(MessageError::TooLarge) => 431,
-            Err(MessageError::Malformed(violation)) => {
-                http3.refuse(id);
-                return stream.punish(&http3.quic, &violation);
-            }
-        },
-        Ok(Err(Broken::Violation(violation))) => {
-            http3.refuse(id);
-            return stream.punish(&http3.quic, &violation);
-        }
-        Ok(Err(Broken::Reset)) => return given_up(&http3, &mut stream),
-        // Data before headers, an end, or nothing in time.
-        Ok(Ok(_) | Err(Broken::Lost(_))) | Err(_) => {
-            http3.refuse(id);
-            return stream.abort(ErrorCode::H3_REQUEST_INCOMPLETE);
-        }
-    };
-    http3.refuse(id);
-    let response = ConnectResponse {
-        status: response,
-        ..ConnectResponse::default()
-    };
-    answer(&mut stream, &response, "").await;
-}
-
-/// Drops a request whose client no longer wants an answer.
-fn given_up(http3: &Http3, stream: &mut ConnectStream) {
-    http3.refuse(stream.id());
-    match http3.given_up() {
-        Ok(()) => stream.abort(ErrorCode::H3_REQUEST_REJECTED),
-        Err(violation) => stream.punish(&http3.quic, &violation),
-    }
-}
-
-/// Takes a request out of those that wait, whatever way its answering ends.
-struct Entry {
-    shared: Arc<Shared>,
-    key: u32,
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        if self.shared.requests().waiting.remove(&self.key).is_some() {
-            self.shared
-                .port
-                .emit(WebTransportEvent::RequestGone, self.key, 0, Payload::None);
-        }
-    }
-}
-
-/// Asks the application what becomes of a request for a session, and does it.
-async fn ask(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStream, request: ConnectRequest) {
-    let id = stream.id();
-    let (answering, mut answered) = oneshot::channel();
-    let entry = {
-        let mut requests = shared.requests();
-        if requests.waiting.len() >= WAITING_REQUESTS {
-            None
-        } else {
-            requests.last_key = requests.last_key.wrapping_add(1);
-            let key = requests.last_key;
-            requests.waiting.insert(
-                key,
-                Waiting {
-                    http3: http3.clone(),
-                    id,
-                    answer: answering,
-                },
-            );
-            Some(Entry {
-                shared: shared.clone(),
-                key,
-            })
-        }
-    };
-    let Some(entry) = entry else {
-        http3.refuse(id);
-        let response = ConnectResponse {
-            status: 503,
-            ..ConnectResponse::default()
-        };
-        return answer(&mut stream, &response, "").await;
-    };
-    let text = request_text(&request, http3.quic.remote_address());
-    shared
-        .port
-        .emit(WebTransportEvent::Request, entry.key, 0, Payload::Text(&text));
-    let deadline = tokio::time::sleep(REQUEST_TIMEOUT);
-    let mut deadline = std::pin::pin!(deadline);
-    let outcome = loop {
-        tokio::select! {
-            biased;
-            outcome = &mut answered => break outcome.ok(),
-            () = &mut deadline => {
-                http3.refuse(id);
-                let response = ConnectResponse { status: 504, ..ConnectResponse::default() };
-                return answer(&mut stream, &response, "").await;
-            }
-            // Capsules before the answer would be early data for a session that nobody granted yet.
-            frame = stream.next() => match frame {
-                Ok(Some(_)) => {}
-                Ok(None) => break None,
-                Err(Broken::Violation(violation)) => {
-                    http3.refuse(id);
-                    return stream.punish(&http3.quic, &violation);
-                }
-                Err(Broken::Reset) => return given_up(&http3, &mut stream),
-                Err(Broken::Lost(_)) => break None,
-            },
-        }
-    };
-    match outcome {
-        None => {
-            http3.refuse(id);
-            stream.abort(ErrorCode::H3_REQUEST_REJECTED);
-        }
-        Some(Answer::Reject(response, body)) => {
-            http3.refuse(id);
-            answer(&mut stream, &response, &body).await;
-        }
-        Some(Answer::Accept(session, response)) => {
-            let port = session.port.clone();
-            let task = async move {
-                let headers = frame::headers(&response.encode());
-                // An error means that the client has gone: the session's stream says so.
-                let _gone = stream.send.write_all(&headers).await;
-                connect_stream::run(&session, stream).await;
-                http3.leave(&session);
-                session
-                    .port
-                    .emit_terminal(WebTransportEvent::Ended, 0, 0, Payload::None);
-            };
-            port.spawn(WebTransportSession::TERMINAL, task);
-        }
-    }
-}
-
-/// Answers a request that becomes no session.
-async fn answer(stream: &mut ConnectStream, response: &ConnectResponse, body: &str) {
-    let mut bytes = frame::headers(&response.encode());
-    if !body.is_empty() {
-        bytes.extend_from_slice(&frame::data(body.as_bytes()));
-    }
-    // Errors mean that the client does not want the answer.
-    if stream.send.write_all(&bytes).await.is_ok() && stream.send.finish().is_ok() {
-        let _acknowledged = tokio::time::timeout(limits::CLOSE_TIMEOUT, stream.send.stopped()).await;
-    }
-}
-
-/// A request as JavaScript reads it, in lines; no part can hold a line's end.
-fn request_text(request: &ConnectRequest, remote: SocketAddr) -> String {
-    let ip = remote.ip().to_canonical();
-    let mut lines = vec![
-        request.authority.clone(),
-        request.path.clone(),
-        ip.to_string(),
-        remote.port().to_string(),
-    ];
-    lines.push(request.protocols.len().to_string());
-    lines.extend(request.protocols.iter().cloned());
-    for Field { name, value } in &request.headers {
-        lines.push(format!("{}: {}", text_of(name), text_of(value)));
-    }
-    lines.join("\n")
 }

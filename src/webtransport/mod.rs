@@ -19,6 +19,7 @@ mod limits;
 pub mod listener;
 mod reading;
 pub mod receive_stream;
+mod request;
 pub mod send_stream;
 pub mod session;
 mod streams;

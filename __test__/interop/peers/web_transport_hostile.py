@@ -1,0 +1,146 @@
+# A WebTransport client on aioquic that floods: after its session is open it sends what no library sends.
+# usage: web_transport_hostile.py PORT CA FAULT
+
+import asyncio
+import sys
+
+from aioquic import tls
+from aioquic.asyncio import connect
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.events import ConnectionTerminated
+
+from lines import tell
+from web_transport import WebTransportProtocol
+
+PACKET = 1100
+# So many packets wait in the server's socket at most.
+BURST = 64
+CONTENT = b"still served"
+
+
+def varint(value):
+    return (value | 0x80000000).to_bytes(4, "big") if value >= 64 else bytes([value])
+
+
+class HostileProtocol(WebTransportProtocol):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        loop = asyncio.get_running_loop()
+        self.opened = loop.create_future()
+        self.echoed = loop.create_future()
+        self.terminated = loop.create_future()
+
+    def quic_event_received(self, event):
+        if isinstance(event, ConnectionTerminated):
+            self.terminated.set_result(event.error_code)
+        super().quic_event_received(event)
+
+    def request(self):
+        stream_id = self._quic.get_next_available_stream_id()
+        headers = {
+            ":method": "CONNECT",
+            ":scheme": "https",
+            ":authority": "localhost",
+            ":path": "/",
+            ":protocol": "webtransport",
+            "sec-webtransport-http3-draft02": "1",
+            "origin": "https://aioquic.test",
+        }
+        self.http.send_headers(stream_id, [(k.encode(), v.encode()) for k, v in headers.items()])
+        return stream_id
+
+    def on_headers(self, stream_id, headers):
+        if stream_id == self.session:
+            self.opened.set_result(None)
+
+    def on_stream(self, stream_id, data):
+        self.echoed.set_result(data)
+
+    def send_frames(self, frames):
+        """Sends one packet of these frames past aioquic's own bookkeeping."""
+        header = bytes([0x41 | self._quic._cryptos[tls.Epoch.ONE_RTT].key_phase << 2])
+        number = self._quic._packet_number
+        self._quic._packet_number += 1
+        header += self._quic._peer_cid.cid + (number & 0xFFFF).to_bytes(2, "big")
+        crypto = self._quic._cryptos[tls.Epoch.ONE_RTT]
+        packet = crypto.encrypt_packet(header, frames, number)
+        self._transport.sendto(packet, self._quic._network_paths[0].addr)
+
+    async def send_all(self, frames):
+        """Sends frames in full packets, and waits now and then until the server has taken them."""
+        packet, packets = b"", 0
+        for frame in frames:
+            if len(packet) + len(frame) > PACKET:
+                self.send_frames(packet)
+                packet, packets = b"", packets + 1
+                if packets % BURST == 0 and not await self.taken():
+                    return
+            packet += frame
+        self.send_frames(packet)
+
+    async def taken(self):
+        ping = asyncio.ensure_future(self.ping())
+        await asyncio.wait([ping, self.terminated], return_when=asyncio.FIRST_COMPLETED)
+        return not self.terminated.done()
+
+    # One byte of each two of a stream of 1 MB: nothing of it can be read.
+    async def do_gaps(self):
+        stream_id = self.http.create_webtransport_stream(self.session, is_unidirectional=True)
+        self.transmit()
+        head = bytes([0x0E]) + varint(stream_id)
+        await self.send_all(head + varint(offset) + b"\x01x" for offset in range(10, 1_000_000, 2))
+
+    async def do_pings(self):
+        await self.send_all(b"\x01" for _ in range(1_000_000))
+
+    async def do_path_challenges(self):
+        await self.send_all(b"\x1a" + n.to_bytes(8, "big") for n in range(200_000))
+
+    async def do_retire_unknown(self):
+        await self.send_all(b"\x19" + varint(n) for n in range(1000, 2000))
+
+    async def do_unlimited_connection_ids(self):
+        await self.send_all(
+            b"\x18" + varint(n) + b"\x00\x08" + n.to_bytes(8, "big") + n.to_bytes(16, "big") for n in range(20, 1000)
+        )
+
+    async def do_requests(self):
+        while not self.terminated.done():
+            stream_id = self.request()
+            self.transmit()
+            self._quic.reset_stream(stream_id, 0x10C)
+            self._quic.stop_stream(stream_id, 0x10C)
+            await self.taken()
+
+    # Up to the limit; the streams stay open.
+    async def do_stopped_streams(self):
+        for _ in range(100):
+            stream_id = self.http.create_webtransport_stream(self.session)
+            self.own_streams.add(stream_id)
+            self._quic.stop_stream(stream_id, 7)
+        await self.taken()
+
+
+async def main(port, ca, fault):
+    configuration = QuicConfiguration(
+        is_client=True, alpn_protocols=["h3"], max_datagram_frame_size=65536, server_name="localhost"
+    )
+    configuration.load_verify_locations(ca)
+    async with connect(
+        "127.0.0.1", int(port), configuration=configuration, create_protocol=HostileProtocol
+    ) as client:
+        client.session = client.request()
+        client.transmit()
+        await client.opened
+        await getattr(client, f"do_{fault.replace('-', '_')}")()
+        if not client.terminated.done():
+            client.open_stream(CONTENT)
+            client.transmit()
+            await asyncio.wait([client.echoed, client.terminated], return_when=asyncio.FIRST_COMPLETED)
+        if client.terminated.done():
+            tell(event="ended", code=client.terminated.result())
+        else:
+            tell(event="ended", echoed=client.echoed.result() == CONTENT)
+
+
+asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,70 @@
+// Our WebTransportServer under a client that floods it: memory stays bounded, and others are served.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import webwire from '../../index.js';
+import { certificateFiles } from './certificate-files.mjs';
+import { startPeer } from './counterpart.mjs';
+import { TIMEOUT_MS } from './timeout.mjs';
+
+const { WebTransport, WebTransportServer } = webwire;
+
+const MIB = 1024 * 1024;
+/** What a peer may send unread on one connection, and room for what Node does meanwhile. */
+const MAX_RISE = 32 * MIB;
+
+/** Echoes every stream. */
+async function serve(context) {
+  const files = certificateFiles(context);
+  const [cert, key] = [readFileSync(files.cert), readFileSync(files.key)];
+  const server = new WebTransportServer({ host: '127.0.0.1', cert, key });
+  context.after(() => server.close({ timeoutMs: 0 }));
+  await server.ready;
+  server.onconnection = async ({ socket }) => {
+    socket.closed.catch(() => {});
+    const streams = socket.incomingBidirectionalStreams.getReader();
+    for (;;) {
+      const { done, value } = await streams.read().catch(() => ({ done: true }));
+      if (done) return;
+      value.readable.pipeTo(value.writable).catch(() => {});
+    }
+  };
+  return { ...files, server, port: server.address().port };
+}
+
+async function isServed({ port, hash }) {
+  const client = new WebTransport(`https://127.0.0.1:${port}/`, {
+    serverCertificateHashes: [{ algorithm: 'sha-256', value: hash }],
+  });
+  const { readable, writable } = await client.createBidirectionalStream();
+  const writer = writable.getWriter();
+  await writer.write(Uint8Array.of(1, 2, 3));
+  await writer.close();
+  const { value } = await readable.getReader().read();
+  assert.deepEqual([...value], [1, 2, 3]);
+  client.close();
+}
+
+for (const [fault, expected] of [
+  // INTERNAL_ERROR, which is what quinn says of a stream with too many gaps.
+  ['gaps', { code: 0x1 }],
+  ['pings', { echoed: true }],
+  ['path-challenges', { echoed: true }],
+  ['stopped-streams', { echoed: true }],
+  ['retire-unknown', { code: 0xa }],
+  ['unlimited-connection-ids', { code: 0x9 }],
+  ['requests', { code: 0x107 }],
+]) {
+  test(`${fault}: memory is bounded, others are served`, { timeout: TIMEOUT_MS }, async (context) => {
+    const served = await serve(context);
+    await isServed(served);
+    const before = process.memoryUsage.rss();
+    const peer = startPeer(context, 'web_transport_hostile.py', `${served.port}`, served.cert, fault);
+    const { event, ...outcome } = await peer.event('ended');
+    const rise = process.memoryUsage.rss() - before;
+    assert.deepEqual(outcome, expected);
+    assert.ok(rise < MAX_RISE, `${rise} bytes more`);
+    await isServed(served);
+  });
+}

@@ -1,0 +1,233 @@
+//! A request at a server, from its first byte to its answer.
+//! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html#section-3>
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::client::text_of;
+use super::connect_stream::{self, Broken, ConnectStream};
+use super::established::Session;
+use super::http3::Field;
+use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError, Request};
+use super::http3::error_code::ErrorCode;
+use super::http3::frame::{self, Frame};
+use super::limits::{CLOSE_TIMEOUT, ESTABLISH_TIMEOUT, REQUEST_TIMEOUT, WAITING_REQUESTS};
+use super::listener::Shared;
+use super::session::WebTransportEvent;
+use super::task::Http3;
+use crate::hub::Payload;
+
+/// The requests of a server that wait for an answer, by the keys that JavaScript knows.
+#[derive(Default)]
+pub(super) struct Requests {
+    pub(super) waiting: HashMap<u32, Waiting>,
+    last_key: u32,
+}
+
+/// A request that the application has not answered.
+pub(super) struct Waiting {
+    pub(super) http3: Arc<Http3>,
+    /// The number of its stream.
+    pub(super) id: u64,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+/// What the application answers.
+pub(super) enum Answer {
+    /// Hands the request's stream to the session's task.
+    Accept(oneshot::Sender<ConnectStream>),
+    Reject(ConnectResponse, String),
+}
+
+/// One request, from its first byte to its answer.
+pub(super) async fn serve(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStream) {
+    let id = stream.id();
+    let first = tokio::time::timeout(ESTABLISH_TIMEOUT, stream.next()).await;
+    let response = match first {
+        Ok(Ok(Some(Frame::Headers(section)))) => match Request::decode(&section) {
+            Ok(Request::WebTransport(request)) => return ask(shared, http3, stream, request).await,
+            Ok(Request::Unserved { status }) => status,
+            Err(MessageError::TooLarge) => 431,
+            Err(MessageError::Malformed(violation)) => {
+                http3.refuse(id);
+                return stream.punish(&http3.quic, &violation);
+            }
+        },
+        Ok(Err(Broken::Violation(violation))) => {
+            http3.refuse(id);
+            return stream.punish(&http3.quic, &violation);
+        }
+        Ok(Err(Broken::Reset)) => return given_up(&http3, &mut stream),
+        // Data before headers, an end, or nothing in time.
+        Ok(Ok(_) | Err(Broken::Lost(_))) | Err(_) => {
+            http3.refuse(id);
+            return stream.abort(ErrorCode::H3_REQUEST_INCOMPLETE);
+        }
+    };
+    http3.refuse(id);
+    let response = ConnectResponse {
+        status: response,
+        ..ConnectResponse::default()
+    };
+    answer(&mut stream, &response, "").await;
+}
+
+/// Drops a request whose client no longer wants an answer.
+fn given_up(http3: &Http3, stream: &mut ConnectStream) {
+    http3.refuse(stream.id());
+    match http3.given_up() {
+        Ok(()) => stream.abort(ErrorCode::H3_REQUEST_REJECTED),
+        Err(violation) => stream.punish(&http3.quic, &violation),
+    }
+}
+
+/// Takes a request out of those that wait, whatever way its answering ends.
+struct Entry {
+    shared: Arc<Shared>,
+    key: u32,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if self.shared.requests().waiting.remove(&self.key).is_some() {
+            self.shared
+                .port
+                .emit(WebTransportEvent::RequestGone, self.key, 0, Payload::None);
+        }
+    }
+}
+
+/// Asks the application what becomes of a request for a session, and does it.
+async fn ask(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStream, request: ConnectRequest) {
+    let id = stream.id();
+    let (answering, mut answered) = oneshot::channel();
+    let entry = {
+        let mut requests = shared.requests();
+        if requests.waiting.len() >= WAITING_REQUESTS {
+            None
+        } else {
+            requests.last_key = requests.last_key.wrapping_add(1);
+            let key = requests.last_key;
+            requests.waiting.insert(
+                key,
+                Waiting {
+                    http3: http3.clone(),
+                    id,
+                    answer: answering,
+                },
+            );
+            Some(Entry {
+                shared: shared.clone(),
+                key,
+            })
+        }
+    };
+    let Some(entry) = entry else {
+        http3.refuse(id);
+        let response = ConnectResponse {
+            status: 503,
+            ..ConnectResponse::default()
+        };
+        return answer(&mut stream, &response, "").await;
+    };
+    let text = request_text(&request, http3.quic.remote_address());
+    shared
+        .port
+        .emit(WebTransportEvent::Request, entry.key, 0, Payload::Text(&text));
+    let deadline = tokio::time::sleep(REQUEST_TIMEOUT);
+    let mut deadline = std::pin::pin!(deadline);
+    let outcome = loop {
+        tokio::select! {
+            biased;
+            outcome = &mut answered => break outcome.ok(),
+            () = &mut deadline => {
+                http3.refuse(id);
+                let response = ConnectResponse { status: 504, ..ConnectResponse::default() };
+                return answer(&mut stream, &response, "").await;
+            }
+            // Capsules before the answer would be early data for a session that nobody granted yet.
+            frame = stream.next() => match frame {
+                Ok(Some(_)) => {}
+                Ok(None) => break None,
+                Err(Broken::Violation(violation)) => {
+                    http3.refuse(id);
+                    return stream.punish(&http3.quic, &violation);
+                }
+                Err(Broken::Reset) => return given_up(&http3, &mut stream),
+                Err(Broken::Lost(_)) => break None,
+            },
+        }
+    };
+    match outcome {
+        None => {
+            http3.refuse(id);
+            stream.abort(ErrorCode::H3_REQUEST_REJECTED);
+        }
+        Some(Answer::Reject(response, body)) => {
+            http3.refuse(id);
+            answer(&mut stream, &response, &body).await;
+        }
+        Some(Answer::Accept(handing)) => {
+            if let Err(mut stream) = handing.send(stream) {
+                // The session's environment has ended.
+                stream.abort(ErrorCode::H3_REQUEST_REJECTED);
+            }
+        }
+    }
+}
+
+/// The life of a session that the application has accepted.
+pub(super) async fn live(
+    session: Arc<Session>,
+    http3: Arc<Http3>,
+    handed: oneshot::Receiver<ConnectStream>,
+    response: ConnectResponse,
+) {
+    if let Ok(mut stream) = handed.await {
+        let headers = frame::headers(&response.encode());
+        // An error means that the client has gone: the session's stream says so.
+        let _gone = stream.send.write_all(&headers).await;
+        connect_stream::run(&session, stream).await;
+    } else {
+        session.end(Duration::ZERO).await;
+        let gone = Payload::Text("the client has gone");
+        session.port.emit(WebTransportEvent::Failed, 0, 0, gone);
+    }
+    http3.leave(&session);
+    session
+        .port
+        .emit_terminal(WebTransportEvent::Ended, 0, 0, Payload::None);
+}
+
+/// Answers a request that becomes no session.
+async fn answer(stream: &mut ConnectStream, response: &ConnectResponse, body: &str) {
+    let mut bytes = frame::headers(&response.encode());
+    if !body.is_empty() {
+        bytes.extend_from_slice(&frame::data(body.as_bytes()));
+    }
+    // Errors mean that the client does not want the answer.
+    if stream.send.write_all(&bytes).await.is_ok() && stream.send.finish().is_ok() {
+        let _acknowledged = tokio::time::timeout(CLOSE_TIMEOUT, stream.send.stopped()).await;
+    }
+}
+
+/// A request as JavaScript reads it, in lines; no part can hold a line's end.
+fn request_text(request: &ConnectRequest, remote: SocketAddr) -> String {
+    let ip = remote.ip().to_canonical();
+    let mut lines = vec![
+        request.authority.clone(),
+        request.path.clone(),
+        ip.to_string(),
+        remote.port().to_string(),
+    ];
+    lines.push(request.protocols.len().to_string());
+    lines.extend(request.protocols.iter().cloned());
+    for Field { name, value } in &request.headers {
+        lines.push(format!("{}: {}", text_of(name), text_of(value)));
+    }
+    lines.join("\n")
+}
