@@ -25,13 +25,18 @@ const ECDSA_WITH_SHA256 = sequence(identifier('2a8648ce3d040302'));
 const COMMON_NAME = identifier('550403');
 const SUBJECT_ALT_NAME = identifier('551d11');
 
+const BASIC_CONSTRAINTS = identifier('551d13');
+const TRUE = element(0x01, Buffer.from([0xff]));
+
 /**
- * Makes a certificate for localhost, 127.0.0.1 and ::1.
+ * Makes a certificate for localhost, 127.0.0.1 and ::1; an authority's, if `authority` says so. It is signed by itself,
+ * or by the certificate `issuer`, an authority's.
  * Returns `{ cert, key, hash }`: two PEM texts, and the SHA-256 of the DER as `serverCertificateHashes` wants it.
  */
-export function createCertificate({ names = ['localhost'], days = 10 } = {}) {
+export function createCertificate({ names = ['localhost'], days = 10, authority = false, issuer } = {}) {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
-  const name = sequence(set(sequence(COMMON_NAME, element(0x0c, Buffer.from('webwire test')))));
+  const commonName = authority ? `webwire test authority ${randomBytes(4).toString('hex')}` : 'webwire test';
+  const name = sequence(set(sequence(COMMON_NAME, element(0x0c, Buffer.from(commonName)))));
   const alternatives = sequence(
     ...names.map((dns) => element(0x82, Buffer.from(dns))),
     element(0x87, Buffer.from([127, 0, 0, 1])),
@@ -45,18 +50,27 @@ export function createCertificate({ names = ['localhost'], days = 10 } = {}) {
     element(0xa0, element(0x02, Buffer.from([2]))),
     element(0x02, serial),
     ECDSA_WITH_SHA256,
-    name,
+    issuer?.name ?? name,
     sequence(time(new Date(began)), time(new Date(began + days * DAY_MS))),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
-    element(0xa3, sequence(sequence(SUBJECT_ALT_NAME, octets(alternatives)))),
+    element(
+      0xa3,
+      sequence(
+        authority
+          ? sequence(BASIC_CONSTRAINTS, TRUE, octets(sequence(TRUE)))
+          : sequence(SUBJECT_ALT_NAME, octets(alternatives)),
+      ),
+    ),
   );
-  const signature = sign('sha256', toBeSigned, privateKey);
+  const signature = sign('sha256', toBeSigned, issuer?.privateKey ?? privateKey);
   const der = sequence(toBeSigned, ECDSA_WITH_SHA256, bits(signature));
   const lines = der.toString('base64').match(/.{1,64}/g);
   return {
     cert: `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`,
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
     hash: createHash('sha256').update(der).digest(),
+    privateKey,
+    name,
   };
 }

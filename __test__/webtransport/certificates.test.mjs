@@ -88,3 +88,34 @@ test('an expired certificate fails with its hash too', async (context) => {
   const options = { serverCertificateHashes: [sha256(hash)] };
   assert.equal(await connects(context, options, { cert, key }), false);
 });
+
+test('a chain of three under the ca connects; without its middle, or with another ca, it fails', async (context) => {
+  const root = createCertificate({ authority: true });
+  const one = createCertificate({ authority: true, issuer: root });
+  const two = createCertificate({ authority: true, issuer: one });
+  const { cert, key } = createCertificate({ issuer: two });
+  const chain = (...certificates) => ({ cert: certificates.join(''), key });
+  assert.equal(await connects(context, { ca: root.cert }, chain(cert, two.cert, one.cert)), true);
+  assert.equal(await connects(context, { ca: root.cert }, chain(cert, two.cert)), false);
+  const other = createCertificate({ authority: true });
+  assert.equal(await connects(context, { ca: other.cert }, chain(cert, two.cert, one.cert)), false);
+});
+
+for (const [what, size] of [
+  ['1000 certificates', 0],
+  ['10 MB', 10_000_000],
+]) {
+  test(`a chain of ${what} fails, with its hash too`, async (context) => {
+    const { cert, key, hash } = createCertificate();
+    const { cert: more } = createCertificate();
+    const count = Math.max(1000, size / more.length);
+    const options = { serverCertificateHashes: [sha256(hash)] };
+    assert.equal(await connects(context, options, { cert: cert + more.repeat(count), key }), false);
+  });
+}
+
+test('a chain of ten certificates that nobody needs connects with its hash', async (context) => {
+  const { cert, key, hash } = createCertificate();
+  const more = createCertificate().cert.repeat(9);
+  assert.equal(await connects(context, { serverCertificateHashes: [sha256(hash)] }, { cert: cert + more, key }), true);
+});

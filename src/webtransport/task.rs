@@ -461,3 +461,5 @@ const FLUSH_LOOK: Duration = Duration::from_millis(1);
 mod given_up_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod window_tests;

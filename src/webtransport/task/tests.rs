@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, ServerConfig, VarInt};
+use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, ServerConfig, TransportConfig, VarInt};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::*;
@@ -19,6 +19,11 @@ pub(super) struct Pair {
 }
 
 pub(super) async fn pair() -> Pair {
+    pair_with(Arc::default()).await
+}
+
+/// With these limits of the server's.
+pub(super) async fn pair_with(limits: Arc<TransportConfig>) -> Pair {
     let key = rcgen::KeyPair::generate().expect("a key");
     let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).expect("sound");
     params.not_before = time::OffsetDateTime::now_utc() - time::Duration::HOUR;
@@ -43,7 +48,8 @@ pub(super) async fn pair() -> Pair {
         .with_no_client_auth();
     client.alpn_protocols = vec![b"h3".to_vec()];
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let server = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(server).expect("TLS 1.3")));
+    let mut server = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(server).expect("TLS 1.3")));
+    server.transport_config(limits);
     let listening = Endpoint::server(server, any).expect("binds");
     let dialing = Endpoint::client(any).expect("binds");
     let client = ClientConfig::new(Arc::new(QuicClientConfig::try_from(client).expect("TLS 1.3")));

@@ -1,0 +1,27 @@
+// One end of a session in a process of its own, to be killed: `server` listens and tells where; `client` connects to the
+// place that its parent tells. Each opens a stream, so that the other knows that it is there.
+
+import webwire from '../../index.js';
+import { createCertificate } from '../helpers/certificate.mjs';
+
+const { WebTransport, WebTransportServer } = webwire;
+
+async function run(session) {
+  await session.ready;
+  const writer = (await session.createUnidirectionalStream()).getWriter();
+  await writer.write(Uint8Array.of(1));
+  await session.closed;
+}
+
+if (process.argv[2] === 'server') {
+  const { cert, key, hash } = createCertificate();
+  const server = new WebTransportServer({ host: '127.0.0.1', cert, key });
+  await server.ready;
+  process.send({ port: server.address().port, hash: [...hash] });
+  server.onconnection = ({ socket }) => run(socket);
+} else {
+  process.once('message', ({ url, hash }) => {
+    const value = Uint8Array.from(hash);
+    run(new WebTransport(url, { serverCertificateHashes: [{ algorithm: 'sha-256', value }] }));
+  });
+}
