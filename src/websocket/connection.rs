@@ -97,6 +97,10 @@ pub struct WebSocketLimits {
     pub max_message_size: u32,
     /// Milliseconds that the closing handshake may stand still.
     pub close_timeout_ms: u32,
+    /// `false`: pings are answered by the script.
+    pub auto_pong: Option<bool>,
+    /// `true`: the script hears the peer's messages until its Close frame, also behind its own.
+    pub hears_until_close: Option<bool>,
 }
 
 impl From<&WebSocketLimits> for Limits {
@@ -104,6 +108,8 @@ impl From<&WebSocketLimits> for Limits {
         Self {
             max_message_size: limits.max_message_size as usize,
             close_timeout: Duration::from_millis(limits.close_timeout_ms.into()),
+            auto_pong: limits.auto_pong.unwrap_or(true),
+            hears_until_close: limits.hears_until_close.unwrap_or(false),
         }
     }
 }
@@ -198,6 +204,12 @@ impl WebSocketConnection {
     #[napi(catch_unwind)]
     pub fn resume(&self) {
         self.link.outgoing.resume();
+    }
+
+    /// Sends a pong of at most 125 bytes that answers no ping, or one that was left to the script.
+    #[napi(catch_unwind)]
+    pub fn pong(&self, data: BufferSlice<'_>) {
+        self.link.outgoing.control(Control::Pong, &data);
     }
 
     /// Starts the closing handshake, behind all that was sent.

@@ -62,6 +62,10 @@ pub(crate) struct Limits {
     pub(crate) max_message_size: usize,
     /// How long the closing handshake may stand still.
     pub(crate) close_timeout: Duration,
+    /// Whether pings are answered without the script.
+    pub(crate) auto_pong: bool,
+    /// Whether the script hears messages behind its own close.
+    pub(crate) hears_until_close: bool,
 }
 
 /// How an object's life is told to its script: the terminal event.

@@ -113,8 +113,8 @@ impl Driver {
     pub(super) fn parse(&mut self, input: &mut [u8]) -> Result<(), Failure> {
         let mut position = 0;
         while let Some(incoming) = self.reader.next(input, &mut position)? {
-            // After the script's close() no message is heard.
-            let heard = self.stage == Stage::Open;
+            // After the script's close() a WebSocket hears no message.
+            let heard = self.stage == Stage::Open || self.limits.hears_until_close;
             match incoming {
                 Incoming::Text(text) if heard => {
                     self.port.emit(WebSocketEvent::Text, 0, 0, Payload::Text(text));
@@ -132,7 +132,9 @@ impl Driver {
                 }
                 Incoming::Text(_) | Incoming::Binary(_) | Incoming::Assembled(..) => {}
                 Incoming::Ping(data) => {
-                    self.link.outgoing.lock().answer_ping(data);
+                    if self.limits.auto_pong {
+                        self.link.outgoing.lock().answer_ping(data);
+                    }
                     if heard {
                         self.port.emit(WebSocketEvent::Ping, 0, 0, Payload::Slice(data));
                     }
