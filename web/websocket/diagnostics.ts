@@ -44,7 +44,7 @@ export function publishError(websocket: Subject, cause: Cause = UNKNOWN): void {
   errorTopic.publish({ websocket, url, error }, url, error.phase, error.message);
 }
 
-function failure({ number, text }: Cause): Error & FailureDetail {
+export function failure({ number, text }: Cause): Error & FailureDetail {
   const [phase = '', code = '', syscall = '', address = '', port = '', ...message] = text.split('\0');
   const detail: FailureDetail & { status?: number; closeCode?: number } = { phase, code };
   if (syscall !== '') detail.syscall = syscall;

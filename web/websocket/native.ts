@@ -10,6 +10,7 @@ export interface Connection {
   sendBinary(data: Uint8Array): boolean;
   sendText(data: Uint8Array): boolean;
   ping(data: Uint8Array): void;
+  pong(data: Uint8Array): void;
   pause(): void;
   resume(): void;
   close(code: number | undefined, reason: string): void;
@@ -37,6 +38,7 @@ export const NO_CONNECTION: Connection = {
   sendBinary: () => false,
   sendText: () => false,
   ping() {},
+  pong() {},
   pause() {},
   resume() {},
   close() {},

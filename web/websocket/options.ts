@@ -24,6 +24,10 @@ import type { Lookup } from './lookup.js';
 export interface Limits {
   maxMessageSize: number;
   closeTimeoutMs: number;
+  /** `false`: the script answers pings. */
+  autoPong?: boolean;
+  /** `true`: messages are heard until the peer's Close frame. */
+  hearsUntilClose?: boolean;
 }
 
 /** Where to and how, as the native core takes it. */

@@ -141,6 +141,11 @@ export class Sending {
     this.#connection.ping(data);
   }
 
+  pong(data: Uint8Array): void {
+    this.#flush();
+    this.#connection.pong(data);
+  }
+
   /** The network has taken `bytes` of what it had left waiting. */
   drained(bytes: number): void {
     this.#bufferedAmount -= bytes;

@@ -1,0 +1,150 @@
+// The sending side of a WebSocket of `ws`: messages with their callbacks, which are called when the network has taken
+// what they were given with, and messages that come in fragments.
+
+import { nextTick } from 'node:process';
+import type { Connection } from '../websocket/native.js';
+import { Sending } from '../websocket/sending.js';
+import { toBytes } from './data.js';
+
+export type Written = (error?: Error) => void;
+
+/** How a message is sent. */
+export interface SendOptions {
+  binary?: boolean | undefined;
+  compress?: boolean | undefined;
+  fin?: boolean | undefined;
+  mask?: boolean | undefined;
+}
+
+interface Waiting {
+  /** Called when so many bytes have been taken since the beginning. */
+  readonly behind: number;
+  readonly written: Written;
+}
+
+/** A message whose last fragment is still to come. */
+interface Fragmented {
+  readonly isText: boolean;
+  readonly parts: Uint8Array[];
+  readonly written: Written[];
+}
+
+export class Sender {
+  readonly #connection: Connection;
+  readonly #sending: Sending;
+  /** Bytes of messages since the beginning. */
+  #given = 0;
+  #waiting: Waiting[] = [];
+  #fragmented: Fragmented | undefined;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.#sending = new Sending(connection, () => this.#fell());
+  }
+
+  get bufferedAmount(): number {
+    return this.#sending.bufferedAmount;
+  }
+
+  /** A whole text message. */
+  text(data: string, written: Written | undefined): void {
+    const before = this.#sending.bufferedAmount;
+    this.#sending.text(data);
+    this.#sent(before, written);
+  }
+
+  blob(data: Blob, written: Written | undefined): void {
+    const before = this.#sending.bufferedAmount;
+    this.#sending.blob(data);
+    this.#sent(before, written);
+  }
+
+  /** A message, or a fragment of one. */
+  message(data: unknown, options: SendOptions, written: Written | undefined): void {
+    const isText = options.binary === undefined ? typeof data === 'string' : !options.binary;
+    if (options.fin !== false && this.#fragmented === undefined) {
+      if (isText && typeof data === 'string') this.text(data, written);
+      else this.#whole(isText, toBytes(data), written);
+      return;
+    }
+    // The engine has no fragments to send: the message leaves when it is whole.
+    this.#fragmented ??= { isText, parts: [], written: [] };
+    this.#fragmented.parts.push(Buffer.from(toBytes(data)));
+    if (written !== undefined) this.#fragmented.written.push(written);
+    if (options.fin === false) return;
+    const { isText: text, parts, written: all } = this.#fragmented;
+    this.#fragmented = undefined;
+    this.#whole(text, Buffer.concat(parts), (error) => {
+      for (const one of all) nextTick(one, error);
+    });
+  }
+
+  ping(data: Uint8Array, written: Written | undefined): void {
+    this.#sending.ping(data);
+    this.#sent(this.#sending.bufferedAmount, written);
+  }
+
+  pong(data: Uint8Array, written: Written | undefined): void {
+    this.#sending.pong(data);
+    this.#sent(this.#sending.bufferedAmount, written);
+  }
+
+  /** What is sent after the close counts and goes nowhere. */
+  discard(data: string | Uint8Array | Blob): void {
+    const before = this.#sending.bufferedAmount;
+    this.#sending.discard(data);
+    this.#given += this.#sending.bufferedAmount - before;
+  }
+
+  close(code: number | undefined, reason: string): void {
+    this.#sending.close(code, reason);
+  }
+
+  acknowledge(): void {
+    this.#sending.acknowledge();
+  }
+
+  drained(bytes: number): void {
+    this.#sending.drained(bytes);
+  }
+
+  abort(): void {
+    this.#connection.abort();
+  }
+
+  /** The connection has ended: what waits is told so. */
+  end(error: Error): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { written } of waiting) nextTick(written, error);
+    for (const written of this.#fragmented?.written ?? []) nextTick(written, error);
+    this.#fragmented = undefined;
+  }
+
+  #whole(isText: boolean, bytes: Uint8Array, written: Written | undefined): void {
+    const before = this.#sending.bufferedAmount;
+    if (isText) this.#sending.text(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
+    else this.#sending.binary(bytes);
+    this.#sent(before, written);
+  }
+
+  #sent(before: number, written: Written | undefined): void {
+    this.#given += this.#sending.bufferedAmount - before;
+    if (written === undefined) return;
+    if (this.#sending.bufferedAmount === 0) nextTick(written);
+    else this.#waiting.push({ behind: this.#given, written });
+  }
+
+  #fell(): void {
+    if (this.#waiting.length === 0) return;
+    const taken = this.#given - this.#sending.bufferedAmount;
+    let due = 0;
+    for (const { behind, written } of this.#waiting) {
+      if (behind > taken) break;
+      due += 1;
+      // One that throws must not keep the others from being called.
+      nextTick(written);
+    }
+    this.#waiting.splice(0, due);
+  }
+}

@@ -1,0 +1,287 @@
+// WebSocketServer as `ws` has it: behind a Node http server, its own or another's, whose upgrades it takes over.
+// https://github.com/websockets/ws/blob/master/doc/ws.md#class-websocketserver
+
+import { createHash } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import { nextTick } from 'node:process';
+import type { Duplex } from 'node:stream';
+import { native } from '../binding.js';
+import { fromNative } from '../errors.js';
+import { hub, type Registration } from '../hub.js';
+import type { Connection } from '../websocket/native.js';
+import { type Adopting, takeOver } from '../websocket/upgrade.js';
+import { convertLimits, type LimitOptions } from './address.js';
+import { abortHandshake, addedHeaders, type Fault, faultOf, protocolsOf } from './handshake.js';
+import { acceptConnection, WebSocket } from './websocket.js';
+
+interface Listener extends Adopting {
+  accept(hub: object, id: number, request: number, protocol: string | undefined, headers: string[]): Connection;
+  close(): void;
+}
+
+const { WebSocketListener } = native<{
+  WebSocketListener: new (hub: object, id: number, options: object) => Listener;
+}>();
+
+type Verified = (verified: boolean, status?: number, message?: string, headers?: object) => void;
+interface Info {
+  origin: string | undefined;
+  secure: boolean;
+  req: IncomingMessage;
+}
+type Connected = (socket: WebSocket, request: IncomingMessage) => void;
+
+interface Options extends LimitOptions {
+  backlog?: number | null | undefined;
+  clientTracking?: boolean | undefined;
+  handleProtocols?: ((protocols: Set<string>, request: IncomingMessage) => string | false) | null | undefined;
+  host?: string | null | undefined;
+  noServer?: boolean | undefined;
+  path?: string | null | undefined;
+  perMessageDeflate?: unknown;
+  port?: number | null | undefined;
+  server?: Server | null | undefined;
+  verifyClient?: ((info: Info, verified?: Verified) => unknown) | null | undefined;
+  WebSocket?: typeof WebSocket | undefined;
+}
+
+const RUNNING = 0;
+const CLOSING = 1;
+const CLOSED = 2;
+
+/** The native core's time for an accepted request whose answer can't be written. */
+const HANDSHAKE_TIMEOUT_MS = 30_000;
+/** Requests are accepted as soon as they are handed over, so this many wait for their answer to be written. */
+const MAX_PENDING_HANDSHAKES = 65_536;
+const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+
+export class WebSocketServer extends EventEmitter {
+  /** As they were given, with the defaults; what a framework changes in it counts for the next request. */
+  readonly options: Options & { WebSocket: typeof WebSocket };
+  readonly clients?: Set<WebSocket>;
+  readonly #registration: Registration;
+  readonly #listener: Listener;
+  /** Sockets that are taken over. */
+  readonly #taken = new WeakSet<Duplex>();
+  #server: Server | undefined;
+  #removeListeners = (): void => {};
+  #state: 0 | 1 | 2 = RUNNING;
+  #closesWithLastClient = false;
+
+  constructor(options: Options, callback?: () => void) {
+    super();
+    this.options = {
+      autoPong: true,
+      backlog: null,
+      clientTracking: true,
+      handleProtocols: null,
+      host: null,
+      maxPayload: 100 * 1024 * 1024,
+      noServer: false,
+      path: null,
+      perMessageDeflate: false,
+      port: null,
+      server: null,
+      verifyClient: null,
+      ...options,
+      WebSocket: options.WebSocket ?? WebSocket,
+    };
+    const { port, server, noServer } = this.options;
+    if (Number(port !== null && port !== undefined) + Number(Boolean(server)) + Number(Boolean(noServer)) !== 1) {
+      throw new TypeError('One and only one of the "port", "server", or "noServer" options must be specified');
+    }
+    if (this.options.clientTracking) this.clients = new Set();
+    // It hears nothing by itself: Node's server keeps the process alive, and what it serves.
+    this.#registration = hub.register(this, () => {});
+    this.#registration.unref();
+    this.#registration.letGo();
+    try {
+      this.#listener = new WebSocketListener(hub.native, this.#registration.id, {
+        handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+        maxPendingHandshakes: MAX_PENDING_HANDSHAKES,
+        limits: convertLimits(this.options),
+      });
+    } catch (error) {
+      this.#registration.close();
+      throw fromNative(error);
+    }
+    if (server) this.#attach(server);
+    else if (!noServer) this.#listen(callback);
+  }
+
+  /** Where the http server listens, as Node says it. */
+  address(): ReturnType<Server['address']> {
+    if (this.options.noServer) throw new Error('The server is operating in "noServer" mode');
+    return this.#server?.address() ?? null;
+  }
+
+  /** Takes no more clients. `callback` is called when those that are there have gone. */
+  close(callback?: (error?: Error) => void): void {
+    if (this.#state === CLOSED) {
+      if (callback !== undefined) this.once('close', () => callback(new Error('The server is not running')));
+      nextTick(() => this.emit('close'));
+      return;
+    }
+    if (callback !== undefined) this.once('close', callback);
+    if (this.#state === CLOSING) return;
+    this.#state = CLOSING;
+    const own = this.options.server || this.options.noServer ? undefined : this.#server;
+    this.#removeListeners();
+    this.#server = undefined;
+    if (own === undefined) this.#closeWithLastClient();
+    else own.close(() => this.#closeWithLastClient());
+  }
+
+  /** Whether a request is for this server: a framework may put its own in place. */
+  shouldHandle(request: IncomingMessage): boolean | Promise<boolean> {
+    const { path } = this.options;
+    return !path || (request.url ?? '').split('?', 1)[0] === path;
+  }
+
+  /** Takes over an upgrade of Node's http server. `connected` is called with the open socket. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, connected: Connected): void {
+    if (this.#taken.has(socket)) {
+      throw new Error('server.handleUpgrade() was called more than once with the same socket');
+    }
+    const destroy = (): void => {
+      socket.destroy();
+    };
+    socket.on('error', destroy);
+    const fault = faultOf(request);
+    if (fault !== undefined) {
+      this.#refuse(fault, request, socket);
+      return;
+    }
+    if (!this.shouldHandle(request)) {
+      abortHandshake(socket, 400);
+      return;
+    }
+    const protocols = protocolsOf(request);
+    if (protocols === undefined) {
+      this.#refuse({ status: 400, message: 'Invalid Sec-WebSocket-Protocol header' }, request, socket);
+      return;
+    }
+    this.#verify(request, socket, () => {
+      socket.off('error', destroy);
+      this.#completeUpgrade(protocols, request, socket, head, connected);
+    });
+  }
+
+  #listen(callback: (() => void) | undefined): void {
+    const server = createServer((_request, response) => {
+      const body = STATUS_CODES[426] ?? '';
+      response.writeHead(426, { 'Content-Length': body.length, 'Content-Type': 'text/plain' });
+      response.end(body);
+    });
+    this.#attach(server);
+    const { port, host, backlog } = this.options;
+    server.listen({ port: port ?? 0, host: host ?? undefined, backlog: backlog ?? undefined }, callback);
+  }
+
+  #attach(server: Server): void {
+    this.#server = server;
+    const listening = (): boolean => this.emit('listening');
+    const failed = (error: Error): boolean => this.emit('error', error);
+    const upgraded = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
+      this.handleUpgrade(request, socket, head, (connected) => this.emit('connection', connected, request));
+    };
+    server.on('listening', listening).on('error', failed).on('upgrade', upgraded);
+    this.#removeListeners = () => {
+      server.off('listening', listening).off('error', failed).off('upgrade', upgraded);
+    };
+  }
+
+  #refuse(fault: Fault, request: IncomingMessage, socket: Duplex): void {
+    if (this.listenerCount('wsClientError') > 0) this.emit('wsClientError', new Error(fault.message), socket, request);
+    else abortHandshake(socket, fault.status, fault.message, fault.headers);
+  }
+
+  /** Asks `verifyClient`, if there is one, in the form that it has. */
+  #verify(request: IncomingMessage, socket: Duplex, complete: () => void): void {
+    const { verifyClient } = this.options;
+    if (!verifyClient) {
+      complete();
+      return;
+    }
+    const secure = Boolean((request.socket as { encrypted?: unknown }).encrypted);
+    const info: Info = { origin: request.headers.origin, secure, req: request };
+    if (verifyClient.length === 2) {
+      verifyClient(info, (verified, status = 401, message = undefined, headers = undefined) => {
+        if (verified) complete();
+        else abortHandshake(socket, status, message, headers);
+      });
+    } else if (verifyClient(info)) complete();
+    else abortHandshake(socket, 401);
+  }
+
+  #completeUpgrade(
+    protocols: Set<string>,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Uint8Array,
+    connected: Connected,
+  ): void {
+    if (!socket.readable || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    if (this.#state !== RUNNING) {
+      abortHandshake(socket, 503);
+      return;
+    }
+    const made = new this.options.WebSocket(null, undefined, this.options);
+    const [first = ''] = protocols;
+    const { handleProtocols } = this.options;
+    const protocol = (protocols.size > 0 && handleProtocols ? handleProtocols(protocols, request) : first) || '';
+    const lines = this.#answer(request, protocol);
+    this.emit('headers', lines, request);
+    const taken = takeOver(this.#listener, request, socket, head);
+    if (taken === undefined) return;
+    this.#taken.add(socket);
+    const added = addedHeaders(lines);
+    acceptConnection(made, {
+      protocol,
+      extensions: '',
+      connect: (hubOfMade, id) =>
+        this.#listener.accept(hubOfMade, id, taken.number, protocol === '' ? undefined : protocol, added),
+    });
+    this.#track(made);
+    connected(made, request);
+  }
+
+  /** The lines of the answer as the listeners for `headers` see them and may add to them. */
+  #answer(request: IncomingMessage, protocol: string): string[] {
+    const key = request.headers['sec-websocket-key'] ?? '';
+    const lines = [
+      'HTTP/1.1 101 Switching Protocols',
+      'Upgrade: websocket',
+      'Connection: Upgrade',
+      `Sec-WebSocket-Accept: ${createHash('sha1').update(`${key}${GUID}`).digest('base64')}`,
+    ];
+    if (protocol !== '') lines.push(`Sec-WebSocket-Protocol: ${protocol}`);
+    return lines;
+  }
+
+  #track(socket: WebSocket): void {
+    const { clients } = this;
+    if (clients === undefined) return;
+    clients.add(socket);
+    socket.on('close', () => {
+      clients.delete(socket);
+      if (this.#closesWithLastClient && clients.size === 0) nextTick(() => this.#emitClose());
+    });
+  }
+
+  #closeWithLastClient(): void {
+    if (this.clients !== undefined && this.clients.size > 0) this.#closesWithLastClient = true;
+    else nextTick(() => this.#emitClose());
+  }
+
+  #emitClose(): void {
+    this.#state = CLOSED;
+    this.#listener.close();
+    this.#registration.close();
+    this.emit('close');
+  }
+}
