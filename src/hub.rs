@@ -404,6 +404,8 @@ impl Port {
         if self.shared.ended.load(Ordering::Acquire) {
             return;
         }
+        // Boxed, since the block has room for what it takes and again for what it awaits.
+        let future = Box::pin(future);
         let handle = runtime::spawn(async move {
             let _guard = guard;
             future.await;

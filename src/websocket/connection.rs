@@ -308,8 +308,10 @@ pub(crate) fn headers(flat: Vec<String>) -> Vec<(String, String)> {
 }
 
 async fn connect(destination: Destination, time: Duration, limits: Limits, link: Arc<Link>, port: Arc<Port>) {
+    // In a box of its own, so that an open connection does not keep the room that the way to it needed.
+    let establishing = Box::pin(establish_connection(destination, Deadline::at(Instant::now() + time)));
     let opened = tokio::select! {
-        opened = establish_connection(destination, Deadline::at(Instant::now() + time)) => opened,
+        opened = establishing => opened,
         () = link.aborted() => Err(Cause::aborted()),
     };
     match opened {
