@@ -1,6 +1,7 @@
 // WebSocket and its server. https://websockets.spec.whatwg.org/
 // The members stand in the order of the IDL; what is not in the IDL stands behind.
 
+import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -238,10 +239,23 @@ export interface WebSocketServerOptions {
   host?: string;
   /** The port; 0, the default, takes a free one. */
   port?: number;
+  /** The path of a unix-domain socket to listen on, instead of host and port. It is removed when the server closes. */
+  socketPath?: string;
   /** Certificate chain, for wss:. */
   cert?: Pem;
   /** The private key of `cert`. */
   key?: Pem;
+  /**
+   * Certificates by the name that a client asks for (SNI); `*.` at the start of a name stands for one label. Other clients
+   * get `cert`, or are refused when there is none.
+   */
+  certificates?: Record<string, { cert: Pem; key: Pem }>;
+  /** Whether clients are asked for a certificate. Default `false`. */
+  requestCert?: boolean;
+  /** Authorities that may have issued it, instead of those that Node trusts. */
+  ca?: Pem | Pem[];
+  /** `false` lets in clients without a certificate to be trusted; `request.tls.authorized` tells them apart. */
+  rejectUnauthorized?: boolean;
   /** The largest message to take from a client, in bytes. */
   maxMessageSize?: number;
   /** How long an opening handshake may take in all, in milliseconds. */
@@ -276,6 +290,18 @@ export interface WebSocketConnectionEvent extends Event {
   readonly request: WebSocketRequest;
 }
 
+/** What TLS says of a client. */
+export interface WebSocketRequestTls {
+  /** The name that it asked for (SNI), or an empty string. */
+  readonly servername: string;
+  /** `TLSv1.2` or `TLSv1.3`. */
+  readonly protocol: string;
+  /** Whether it was asked for a certificate, and has one that can be trusted. */
+  readonly authorized: boolean;
+  /** Its certificate, trusted or not. */
+  readonly peerCertificate: X509Certificate | undefined;
+}
+
 /** An opening handshake that waits for `accept` or `reject`. */
 export interface WebSocketRequest {
   /** The request's target: path and query. */
@@ -287,6 +313,8 @@ export interface WebSocketRequest {
   readonly protocols: readonly string[];
   /** The client's address; absent where there is none, as on a unix-domain socket. */
   readonly remoteAddress: ServerAddress | undefined;
+  /** What TLS says of the client; `undefined` without TLS. */
+  readonly tls: WebSocketRequestTls | undefined;
   /** Aborts when the client goes away, or the time for an answer is up. */
   readonly signal: AbortSignal;
   /** Answers 101. Rejects with TypeError for a protocol that is not offered, InvalidStateError when answered already. */
@@ -319,6 +347,11 @@ export class WebSocketServer extends EventTargetOf<WebSocketServerEventMap> {
   /** The opening handshakes, each to be accepted or rejected. */
   readonly incomingRequests: ReadableStream<WebSocketRequest>;
   onconnection: Handler<WebSocketConnectionEvent>;
+  /**
+   * Replaces all certificates of a server with TLS of its own, for the connections to come; those that are open stay.
+   * Throws TypeError for what can't be used, and changes nothing then; InvalidStateError without TLS.
+   */
+  setCertificate(certificates: { cert?: Pem; key?: Pem; certificates?: Record<string, { cert: Pem; key: Pem }> }): void;
   /** The open sockets: a live view. */
   readonly clients: WebSocketClients;
   /**

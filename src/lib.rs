@@ -9,6 +9,7 @@ mod corpus;
 pub mod error;
 pub mod hub;
 mod runtime;
+pub mod server_tls;
 pub mod tls;
 pub mod webrtc;
 pub mod websocket;

@@ -29,7 +29,7 @@ pub struct TlsOptions {
     pub reject_unauthorized: Option<bool>,
 }
 
-type Fallible<T> = Result<T, Error>;
+pub(crate) type Fallible<T> = Result<T, Error>;
 
 static DEFAULT_ROOTS: RwLock<Option<Arc<RootCertStore>>> = RwLock::new(None);
 
@@ -115,29 +115,29 @@ pub(crate) fn server_config(cert: &str, key: &str, alpn: &[&[u8]]) -> Fallible<S
     Ok(made)
 }
 
-fn invalid(message: &'static str) -> Error {
+pub(crate) fn invalid(message: &'static str) -> Error {
     Error::new(ErrorName::TypeError, message)
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape that map_err takes")]
-fn config(error: rustls::Error) -> Error {
+pub(crate) fn config(error: rustls::Error) -> Error {
     Error::new(ErrorName::TypeError, error.to_string())
 }
 
-fn default_roots() -> Arc<RootCertStore> {
+pub(crate) fn default_roots() -> Arc<RootCertStore> {
     let roots = DEFAULT_ROOTS.read().unwrap_or_else(PoisonError::into_inner);
     roots.clone().unwrap_or_else(|| Arc::new(RootCertStore::empty()))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Unparsable {
+pub(crate) enum Unparsable {
     /// A system's store may hold certificates that webpki doesn't take; the others count.
     Skip,
     /// What the application names must be sound.
     Refuse,
 }
 
-fn roots_of(pem: &[String], unparsable: Unparsable) -> Fallible<RootCertStore> {
+pub(crate) fn roots_of(pem: &[String], unparsable: Unparsable) -> Fallible<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for text in pem {
         for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {

@@ -49,6 +49,8 @@ export async function webSocket(): Promise<void> {
     },
     signal: AbortSignal.timeout(1),
   });
+  given.setCertificate({ cert: '', key: '', certificates: { 'a.example': { cert: Buffer.of(), key: '' } } });
+  given.onconnection = ({ request }) => request.tls?.peerCertificate?.fingerprint256;
   for (const client of given.clients) client.send('all');
   given.close({ code: 1012, reason: 'restarting' });
   behind.on('upgrade', async (request, stream, head) => {

@@ -2,19 +2,21 @@
 //! ([RFC 6455 section 4.2](https://www.rfc-editor.org/rfc/rfc6455#section-4.2)).
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::handshake::{MAX_HEAD, ServerRequest, parse_request, reject};
-use super::transport::Transport;
+use super::transport::{ByteStream, Transport};
+use crate::server_tls::{ServerTls, TlsPeer};
 
 /// How long a refused client may take to read the answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -70,7 +72,7 @@ impl Requests {
 
 /// What all handshakes of a listener share.
 pub(crate) struct Reception {
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<ServerTls>,
     /// For everything from the TCP connection to the application's answer.
     pub(crate) time: Duration,
     pub(crate) requests: Requests,
@@ -81,9 +83,16 @@ pub(crate) struct Reception {
 /// What a listener is told of one client's handshake.
 pub(crate) trait Announce {
     /// A request came and waits under this number.
-    fn request(&self, number: u32, request: &ServerRequest, client: SocketAddr, secure: bool);
+    fn request(&self, number: u32, request: &ServerRequest, peer: Option<&TlsPeer>);
     /// It can't be answered any more: the client has gone, or its time is up.
     fn gone(&self, number: u32);
+}
+
+/// A client at the listening socket.
+pub(crate) enum Client {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
 }
 
 /// A client whose request waits under this number.
@@ -97,28 +106,24 @@ pub(crate) struct Adopted {
 
 /// Leads one client from its TCP connection to its answer. `permit` counts it among the pending handshakes.
 pub(crate) async fn receive(
-    stream: TcpStream,
-    client: SocketAddr,
+    client: Client,
     reception: Arc<Reception>,
     announce: impl Announce,
     permit: OwnedSemaphorePermit,
 ) {
-    // A socket that cannot be told to send at once still sends.
-    let _harmless = stream.set_nodelay(true);
     let deadline = Instant::now() + reception.time;
     let heard = tokio::select! {
-        heard = timeout_at(deadline, hear(stream, &reception)) => heard.ok().flatten(),
+        heard = timeout_at(deadline, hear(client, &reception)) => heard.ok().flatten(),
         () = reception.closing.cancelled() => None,
     };
-    let Some((transport, rest, request)) = heard else {
+    let Some((transport, peer, rest, request)) = heard else {
         return;
     };
     let answered = match request {
         Ok(request) => {
-            let secure = reception.tls.is_some();
             let copy = request.clone();
             let (number, answer) = reception.requests.add(request);
-            announce.request(number, &copy, client, secure);
+            announce.request(number, &copy, peer.as_ref());
             let adopted = Adopted {
                 transport,
                 rest,
@@ -207,13 +212,23 @@ async fn await_answer(
     }
 }
 
-type Heard = (Transport, Vec<u8>, Result<ServerRequest, Vec<u8>>);
+type Heard = (Transport, Option<TlsPeer>, Vec<u8>, Result<ServerRequest, Vec<u8>>);
 
 /// Reads up to the end of the request; an invalid one comes with its answer.
-async fn hear(stream: TcpStream, reception: &Reception) -> Option<Heard> {
-    let mut transport = match &reception.tls {
-        Some(acceptor) => Transport::other(acceptor.accept(stream).await.ok()?),
-        None => Transport::tcp(stream),
+async fn hear(client: Client, reception: &Reception) -> Option<Heard> {
+    let (mut transport, peer) = match (client, &reception.tls) {
+        (Client::Tcp(stream), tls) => {
+            // A socket that cannot be told to send at once still sends.
+            let _harmless = stream.set_nodelay(true);
+            match tls {
+                Some(tls) => secure(stream, tls).await?,
+                None => (Transport::tcp(stream), None),
+            }
+        }
+        #[cfg(unix)]
+        (Client::Unix(stream), Some(tls)) => secure(stream, tls).await?,
+        #[cfg(unix)]
+        (Client::Unix(stream), None) => (Transport::other(stream), None),
     };
     let mut buffer = Vec::new();
     loop {
@@ -223,12 +238,19 @@ async fn hear(stream: TcpStream, reception: &Reception) -> Option<Heard> {
         match parse_request(&buffer) {
             Ok(Some((request, end))) => {
                 let rest = buffer.split_off(end);
-                return Some((transport, rest, Ok(request)));
+                return Some((transport, peer, rest, Ok(request)));
             }
             Ok(None) => {}
-            Err(refusal) => return Some((transport, Vec::new(), Err(refusal.to_bytes()))),
+            Err(refusal) => return Some((transport, peer, Vec::new(), Err(refusal.to_bytes()))),
         }
     }
+}
+
+/// The TLS handshake of a client.
+async fn secure(stream: impl ByteStream + 'static, tls: &ServerTls) -> Option<(Transport, Option<TlsPeer>)> {
+    let stream = TlsAcceptor::from(tls.config.clone()).accept(stream).await.ok()?;
+    let peer = tls.peer(stream.get_ref().1);
+    Some((Transport::other(stream), Some(peer)))
 }
 
 /// Sends a response and ends; reads on for a moment, so that what the client still sends does not reset the answer away.

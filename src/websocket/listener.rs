@@ -1,21 +1,15 @@
 //! `WebSocketListener`: the network half of a `WebSocketServer`, whether it listens on a port of its own or is given the
 //! requests that Node's http server has heard.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use napi::bindgen_prelude::{Buffer, BufferSlice, Either};
 use napi_derive::napi;
-use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio::task::JoinSet;
-use tokio::time::sleep;
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::accept::{Accepted, Adopted, Announce, Answer, Reception, Requests, SERVICE_UNAVAILABLE, adopt, receive};
+use super::accept::{Accepted, Adopted, Answer, Reception, Requests, SERVICE_UNAVAILABLE};
 use super::closing::{ABNORMAL, Ended};
 use super::connection::{PANICKED, WebSocketConnection, WebSocketEvent, WebSocketLimits, headers};
 #[cfg(unix)]
@@ -23,24 +17,24 @@ use super::descriptor::duplicate;
 use super::duplex_stream::DuplexStream;
 use super::frame::Role;
 use super::handshake::{ServerRequest, reject};
+use super::listening::{Adoption, Arrivals, Place, listen};
 use super::task::{Driver, Failed, Limits, Link, emit_closed};
 use super::transport::Transport;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Payload, Port, Terminal};
 #[cfg(unix)]
 use crate::runtime::runtime;
-use crate::tls::server_config;
-
-/// After an error of `accept`, which is the machine's and not a client's (no more file descriptors): a pause, not a spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+use crate::server_tls::{ClientCertificates, NamedCertificate, ServerTls};
 
 /// What a listener tells its `WebSocketServer`.
 #[napi]
 pub enum WebSocketListenerEvent {
-    /// It listens: `a` is the port, `b` 4 or 6, the payload the address.
+    /// It listens: `a` is the port, `b` 4 or 6, the payload the address; or `b` is 0 and the payload a path.
     Listening,
-    /// Request number `a`. The payload's fields are separated by NUL: target, the client's address, 4 or 6, its port,
-    /// number of subprotocols, the subprotocols, then names and values of the headers in turn. `b` is 1 under TLS.
+    /// Request number `a`. The payload's fields are separated by NUL: target, the client's address, 4 or 6, its port (all
+    /// three empty where it has none); under TLS, when `b` is 1, the name it asked for, the version, 1 if its certificate
+    /// can be trusted, and that in hexadecimal digits; then the number of subprotocols, the subprotocols, then names and
+    /// values of the headers in turn.
     Request,
     /// Request number `a` can't be answered any more.
     RequestGone,
@@ -59,12 +53,14 @@ impl From<WebSocketListenerEvent> for i32 {
 pub struct WebSocketListenerOptions {
     /// Name or address; all addresses when absent.
     pub host: Option<String>,
-    /// 0 for a free one. Absent: it doesn't listen, all requests are given to it.
+    /// 0 for a free one. Without it and `socket_path` it doesn't listen, all requests are given to it.
     pub port: Option<u16>,
-    /// Certificate chain for wss, PEM.
-    pub cert: Option<String>,
-    /// Its private key, PEM.
-    pub key: Option<String>,
+    /// A unix-domain socket to listen on instead.
+    pub socket_path: Option<String>,
+    /// For wss.
+    pub certificates: Option<Vec<NamedCertificate>>,
+    /// What clients are asked for, with `certificates`.
+    pub client_certificates: Option<ClientCertificates>,
     /// Milliseconds from the TCP connection to the application's answer.
     pub handshake_timeout_ms: u32,
     /// Clients that may be in that time at once; the others wait in the system's queue.
@@ -96,19 +92,25 @@ pub struct WebSocketListener {
     limits: Limits,
 }
 
-type Adoption = (Adopted, OwnedSemaphorePermit);
-
 #[napi]
 impl WebSocketListener {
     /// Begins to listen.
     #[napi(constructor, catch_unwind)]
     pub fn new(hub: &Hub, id: u32, options: WebSocketListenerOptions) -> Result<Self> {
-        let tls = match (&options.cert, &options.key) {
-            (None, None) => None,
-            (cert, key) => {
-                let (cert, key) = (cert.as_deref().unwrap_or_default(), key.as_deref().unwrap_or_default());
-                Some(TlsAcceptor::from(Arc::new(server_config(cert, key, &[b"http/1.1"])?)))
+        let tls = match &options.certificates {
+            Some(certificates) => {
+                let clients = options.client_certificates.as_ref();
+                Some(ServerTls::new(certificates, clients, &[b"http/1.1"])?)
             }
+            None => None,
+        };
+        let place = match (options.socket_path, options.port) {
+            (Some(path), _) => Place::Path(path),
+            (None, Some(port)) => Place::Port {
+                host: options.host,
+                port,
+            },
+            (None, None) => Place::Nowhere,
         };
         let reception = Arc::new(Reception {
             tls,
@@ -129,7 +131,7 @@ impl WebSocketListener {
             pending: pending.clone(),
             adopted,
         };
-        port.spawn(terminal, listen(options, arrivals, reception.clone(), port.clone()));
+        port.spawn(terminal, listen(place, arrivals, reception.clone(), port.clone()));
         Ok(Self {
             reception,
             pending,
@@ -201,6 +203,15 @@ impl WebSocketListener {
             let response = reject(status, &headers(header_lines), &body);
             // If the client has gone, nobody needs an answer.
             let _gone = waiting.answer.send(Answer::Reject { response });
+        }
+    }
+
+    /// Replaces all certificates for the handshakes to come.
+    #[napi(catch_unwind)]
+    pub fn set_certificates(&self, certificates: Vec<NamedCertificate>) -> Result<()> {
+        match &self.reception.tls {
+            Some(tls) => Ok(tls.certificates.set(&certificates)?),
+            None => Err(Error::new(ErrorName::InvalidStateError, "the server has no TLS of its own").into()),
         }
     }
 
@@ -277,119 +288,5 @@ async fn serve(
             };
             emit_closed(&port, &ended, Failed::Yes);
         }
-    }
-}
-
-/// Where clients come from, beside the listening socket.
-struct Arrivals {
-    /// Bounds the handshakes under way.
-    pending: Arc<Semaphore>,
-    adopted: mpsc::UnboundedReceiver<Adoption>,
-}
-
-async fn listen(options: WebSocketListenerOptions, arrivals: Arrivals, reception: Arc<Reception>, port: Arc<Port>) {
-    let listener = match options.port {
-        Some(number) => match bind(options.host.as_deref(), number).await {
-            Ok((listener, address)) => {
-                let family = if address.is_ipv4() { 4 } else { 6 };
-                let text = address.ip().to_string();
-                port.emit(
-                    WebSocketListenerEvent::Listening,
-                    address.port().into(),
-                    family,
-                    Payload::Text(&text),
-                );
-                Some(listener)
-            }
-            Err(error) => {
-                let message = Error::system(&error).message;
-                port.emit_terminal(WebSocketListenerEvent::Closed, 0, 0, Payload::Text(&message));
-                return;
-            }
-        },
-        None => None,
-    };
-    receive_all(listener, arrivals, reception, &port).await;
-    // On the way out the terminal event is emitted without an error.
-}
-
-async fn bind(host: Option<&str>, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
-    let listener = match host {
-        Some(host) => TcpListener::bind((host, port)).await?,
-        None => match TcpListener::bind(("::", port)).await {
-            Ok(listener) => listener,
-            // Without IPv6.
-            Err(error) if error.kind() != io::ErrorKind::AddrInUse => TcpListener::bind(("0.0.0.0", port)).await?,
-            Err(error) => return Err(error),
-        },
-    };
-    let address = listener.local_addr()?;
-    Ok((listener, address))
-}
-
-async fn receive_all(
-    listener: Option<TcpListener>,
-    mut arrivals: Arrivals,
-    reception: Arc<Reception>,
-    port: &Arc<Port>,
-) {
-    let mut handshakes = JoinSet::new();
-    loop {
-        let next = async {
-            let Some(listener) = &listener else {
-                return std::future::pending().await;
-            };
-            let permit = arrivals
-                .pending
-                .clone()
-                .acquire_owned()
-                .await
-                .expect("the semaphore is never closed");
-            port.room().await;
-            (permit, listener.accept().await)
-        };
-        tokio::select! {
-            (permit, accepted) = next => match accepted {
-                Ok((stream, client)) => {
-                    let herald = Herald(port.clone());
-                    handshakes.spawn(receive(stream, client, reception.clone(), herald, permit));
-                }
-                Err(_) => sleep(ACCEPT_PAUSE).await,
-            },
-            Some((adopted, permit)) = arrivals.adopted.recv() => {
-                handshakes.spawn(adopt(adopted, reception.clone(), Herald(port.clone()), permit));
-            }
-            Some(_) = handshakes.join_next() => {}
-            () = reception.closing.cancelled() => break,
-        }
-    }
-    drop(listener);
-    while handshakes.join_next().await.is_some() {}
-}
-
-struct Herald(Arc<Port>);
-
-impl Announce for Herald {
-    fn request(&self, number: u32, request: &ServerRequest, client: SocketAddr, secure: bool) {
-        let ip = client.ip().to_canonical();
-        let family = if ip.is_ipv4() { "4" } else { "6" };
-        let head = [&request.target, &ip.to_string(), family, &client.port().to_string()].join("\0");
-        let mut fields = vec![head, request.protocols.len().to_string()];
-        fields.extend(request.protocols.iter().cloned());
-        for (name, value) in &request.headers {
-            fields.extend([name.clone(), value.clone()]);
-        }
-        let payload = fields.join("\0");
-        self.0.emit(
-            WebSocketListenerEvent::Request,
-            number,
-            secure.into(),
-            Payload::Text(&payload),
-        );
-    }
-
-    fn gone(&self, number: u32) {
-        self.0
-            .emit(WebSocketListenerEvent::RequestGone, number, 0, Payload::None);
     }
 }

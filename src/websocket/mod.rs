@@ -16,6 +16,7 @@ pub(crate) mod frame;
 pub mod fuzzing;
 pub(crate) mod handshake;
 pub(crate) mod listener;
+pub(crate) mod listening;
 pub(crate) mod message;
 pub(crate) mod outgoing;
 pub(crate) mod task;

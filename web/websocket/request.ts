@@ -1,5 +1,6 @@
 // An opening handshake that waits at a WebSocketServer for its answer. https://www.rfc-editor.org/rfc/rfc6455#section-4.2
 
+import { X509Certificate } from 'node:crypto';
 import { DOMException } from '../errors.js';
 import { DOMString, dictionary, illegalConstructor, unsignedShort } from '../webidl.js';
 import { flatHeaders } from './options.js';
@@ -34,19 +35,50 @@ export interface RequestHead {
   readonly protocols: string[];
   /** Names and values of the headers in turn. */
   readonly lines: string[];
-  readonly secure: boolean;
+  /** Of a client under TLS. */
+  readonly tls: RequestTls | undefined;
+}
+
+/** What TLS says of a client. */
+export interface RequestTls {
+  /** The name that it asked for, or an empty string. */
+  readonly servername: string;
+  /** The version: `TLSv1.2` or `TLSv1.3`. */
+  readonly protocol: string;
+  /** It has a certificate that can be trusted. */
+  readonly authorized: boolean;
+  readonly peerCertificate: X509Certificate | undefined;
 }
 
 /** The native core's text; see `WebSocketListenerEvent::Request`. */
 export function parseHead(text: string, secure: boolean): RequestHead {
-  const [target = '', address = '', family = '', port = '', count = '0', ...rest] = text.split('\0');
+  const [target = '', address = '', family = '', port = '', ...behind] = text.split('\0');
+  const [servername = '', protocol = '', authorized = '', certificate = ''] = secure ? behind.splice(0, 4) : [];
+  const [count = '0', ...rest] = behind;
   return {
     target,
-    remoteAddress: { address, family: family === '4' ? 'IPv4' : 'IPv6', port: Number(port) },
+    remoteAddress:
+      address === '' ? undefined : { address, family: family === '4' ? 'IPv4' : 'IPv6', port: Number(port) },
     protocols: rest.slice(0, Number(count)),
     lines: rest.slice(Number(count)),
-    secure,
+    tls: secure
+      ? {
+          servername,
+          protocol,
+          authorized: authorized !== '',
+          peerCertificate: certificate === '' ? undefined : certificateOf(Buffer.from(certificate, 'hex')),
+        }
+      : undefined,
   };
+}
+
+/** A certificate that Node can't read is as good as none. */
+function certificateOf(der: Uint8Array): X509Certificate | undefined {
+  try {
+    return new X509Certificate(der);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Makes a request. */
@@ -56,7 +88,7 @@ export let isAnswered: (request: WebSocketRequest) => boolean;
 /** The request can't be answered any more: its client has gone. */
 export let endRequest: (request: WebSocketRequest) => void;
 
-const NO_HEAD: RequestHead = { target: '', remoteAddress: undefined, protocols: [], lines: [], secure: false };
+const NO_HEAD: RequestHead = { target: '', remoteAddress: undefined, protocols: [], lines: [], tls: undefined };
 
 export class WebSocketRequest {
   static #making = false;
@@ -118,6 +150,11 @@ export class WebSocketRequest {
     return this.#head.remoteAddress;
   }
 
+  /** Of a client under TLS: the name that it asked for, the version, and its certificate if it was asked for one. */
+  get tls(): RequestTls | undefined {
+    return this.#head.tls;
+  }
+
   /** Aborts when the client goes away, or the time for an answer is up. */
   get signal(): AbortSignal {
     return this.#controller.signal;
@@ -132,7 +169,7 @@ export class WebSocketRequest {
     if (protocol !== undefined && !this.#head.protocols.includes(protocol)) {
       throw new TypeError(`The client does not offer the subprotocol '${protocol}'`);
     }
-    const url = `${this.#head.secure ? 'wss' : 'ws'}://${this.#line('host')}${this.#head.target}`;
+    const url = `${this.#head.tls !== undefined ? 'wss' : 'ws'}://${this.#line('host')}${this.#head.target}`;
     return await this.#answer().accept(this.#number, url, protocol, headers);
   }
 

@@ -2,7 +2,7 @@
 
 import type { Server } from 'node:http';
 import { DOMException } from '../errors.js';
-import { pemText } from '../tls.js';
+import { pemText, trustWhatNodeTrusts } from '../tls.js';
 import {
   any,
   boolean,
@@ -17,12 +17,20 @@ import {
 } from '../webidl.js';
 import { type Limits, limitMembers, refuseUnsupported } from './options.js';
 
-/** As the native core takes them. Without a port it does not listen. */
+/** A certificate chain and its key, PEM; without a name for all names that no other is for. */
+export interface NamedCertificate {
+  name?: string;
+  cert: string;
+  key: string;
+}
+
+/** As the native core takes them. Without a port and a path it does not listen. */
 export interface ListenerOptions {
   host?: string;
   port?: number;
-  cert?: string;
-  key?: string;
+  socketPath?: string;
+  certificates?: NamedCertificate[];
+  clientCertificates?: { ca?: string[]; rejectUnauthorized: boolean };
   handshakeTimeoutMs: number;
   maxPendingHandshakes: number;
   limits: Limits;
@@ -54,19 +62,31 @@ const isCloseCode = (code: number): boolean =>
   (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 const { AbortSignal } = globalThis;
 
+/** Who the server is: one certificate, and others by name. */
+const certificateMembers = {
+  cert: { type: any },
+  certificates: { type: any },
+  key: { type: any },
+} as const;
+
+const certificateDictionary = dictionary('WebSocketServerCertificates', certificateMembers);
+
 const dictionaryOptions = dictionary('WebSocketServerOptions', {
   ...limitMembers,
-  cert: { type: any },
+  ...certificateMembers,
+  ca: { type: any },
   host: { type: DOMString },
-  key: { type: any },
   maxConnections: { type: unsignedLong('enforceRange'), default: () => MAX_CONNECTIONS },
   maxPendingHandshakes: { type: unsignedLong('enforceRange'), default: () => MAX_PENDING_HANDSHAKES },
   noServer: { type: boolean, default: () => false },
   onRequest: { type: callback },
   path: { type: DOMString },
   port: { type: unsignedShort('enforceRange') },
+  rejectUnauthorized: { type: boolean, default: () => true },
+  requestCert: { type: boolean, default: () => false },
   server: { type: any },
   signal: { type: instance('AbortSignal', (value): value is AbortSignal => value instanceof AbortSignal) },
+  socketPath: { type: DOMString },
 });
 
 const closeDictionary = dictionary('WebSocketServerCloseOptions', {
@@ -88,9 +108,9 @@ export function convertCloseOptions(given: unknown): { code: number; reason: str
 }
 
 /** What the surface has and this version does not: better refused than ignored. */
-const UNSUPPORTED = ['ca', 'perMessageDeflate', 'verifyClient'];
+const UNSUPPORTED = ['perMessageDeflate', 'verifyClient'];
 /** What only a listener of one's own has. */
-const LISTENING = ['cert', 'host', 'key', 'port'] as const;
+const LISTENING = ['ca', 'cert', 'certificates', 'host', 'key', 'port', 'socketPath'] as const;
 
 /** Throws TypeError for what is wrong, RangeError for what is out of bounds. */
 export function convertServerOptions(given: unknown): ServerOptions {
@@ -109,10 +129,19 @@ export function convertServerOptions(given: unknown): ServerOptions {
     limits: { closeTimeoutMs, maxMessageSize },
   };
   if (listens) {
-    listener.port = options.port ?? 0;
+    if (options.socketPath === undefined) listener.port = options.port ?? 0;
+    else if (options.port === undefined && options.host === undefined) listener.socketPath = options.socketPath;
+    else throw new TypeError('options: socketPath excludes host and port');
     if (options.host !== undefined) listener.host = options.host;
-    if (options.cert !== undefined) listener.cert = pemText(options.cert, 'cert');
-    if (options.key !== undefined) listener.key = pemText(options.key, 'key');
+    const certificates = collectCertificates(options);
+    if (certificates.length > 0) listener.certificates = certificates;
+    const { ca, rejectUnauthorized, requestCert } = options;
+    if (requestCert) {
+      if (certificates.length === 0) throw new TypeError('options: requestCert is for a server with a certificate');
+      listener.clientCertificates = { rejectUnauthorized };
+      if (ca === undefined) trustWhatNodeTrusts();
+      else listener.clientCertificates.ca = (Array.isArray(ca) ? ca : [ca]).map((pem) => pemText(pem, 'ca'));
+    }
   } else {
     const misplaced = LISTENING.find((name) => options[name] !== undefined);
     if (misplaced !== undefined) throw new TypeError(`options: ${misplaced} is for a listener of its own`);
@@ -120,6 +149,29 @@ export function convertServerOptions(given: unknown): ServerOptions {
   const { maxConnections, onRequest, path, signal } = options;
   return { listener, attachTo, maxConnections, onRequest, path, signal };
 }
+
+/** The argument of `setCertificate()`. */
+export function convertCertificates(given: unknown): NamedCertificate[] {
+  const certificates = collectCertificates(certificateDictionary(given, 'certificates'));
+  if (certificates.length === 0) throw new TypeError('certificates: there is none');
+  return certificates;
+}
+
+function collectCertificates(options: { cert?: unknown; key?: unknown; certificates?: unknown }): NamedCertificate[] {
+  const { cert, key, certificates } = options;
+  const collected: NamedCertificate[] = [];
+  // One of them alone is told what it lacks.
+  if (cert !== undefined || key !== undefined) collected.push({ cert: textOf(cert, 'cert'), key: textOf(key, 'key') });
+  if (certificates === undefined) return collected;
+  if (!isObject(certificates)) throw new TypeError('certificates is not an object');
+  for (const [name, named] of Object.entries(certificates)) {
+    const pair = certificateDictionary(named, `certificates: ${name}`);
+    collected.push({ name, cert: pemText(pair.cert, `cert of ${name}`), key: pemText(pair.key, `key of ${name}`) });
+  }
+  return collected;
+}
+
+const textOf = (pem: unknown, name: string): string => (pem === undefined ? '' : pemText(pem, name));
 
 /** By what is used of it: a framework's server need not be Node's class. */
 function isHttpServer(value: unknown): value is Server {

@@ -24,9 +24,11 @@ import {
   type WebSocketRequest,
 } from './request.js';
 import {
+  convertCertificates,
   convertCloseOptions,
   convertServerOptions,
   type ListenerOptions,
+  type NamedCertificate,
   type ServerOptions,
 } from './server-options.js';
 import { type Adopting, refuse, takeOver } from './upgrade.js';
@@ -35,6 +37,7 @@ import { acceptSocket, CLOSED, dismissSocket, terminateSocket, type WebSocket } 
 interface Listener extends Adopting {
   accept(hub: object, id: number, request: number, protocol: string | undefined, headers: string[]): Connection;
   reject(request: number, status: number, headers: string[], body: Uint8Array): void;
+  setCertificates(certificates: NamedCertificate[]): void;
   close(): void;
 }
 
@@ -51,6 +54,8 @@ const NOT_FOUND = 404;
 const INTERNAL_SERVER_ERROR = 500;
 const SERVICE_UNAVAILABLE = 503;
 const UNAVAILABLE = Buffer.from('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+
+const FAMILIES: Readonly<Record<number, 'IPv4' | 'IPv6'>> = { 4: 'IPv4', 6: 'IPv6' };
 
 export interface Address {
   address: string;
@@ -121,7 +126,7 @@ export class WebSocketServer extends EventTarget {
       throw fromNative(error);
     }
     if (!WebSocketServer.#knowsListeners) this.#incoming.hear(true);
-    if (listener.port === undefined) this.#standBehind(attachTo);
+    if (listener.port === undefined && listener.socketPath === undefined) this.#standBehind(attachTo);
     if (signal?.aborted) this.#abort();
     else signal?.addEventListener('abort', this.#abort, { once: true });
   }
@@ -185,6 +190,16 @@ export class WebSocketServer extends EventTarget {
     return this.#closed.promise.finally(() => clearRealTimeout(timer));
   }
 
+  /** Replaces the certificates of a server with TLS of its own, all of them. Connections stay as they are. */
+  setCertificate(certificates: unknown): void {
+    const converted = convertCertificates(certificates);
+    try {
+      this.#listener.setCertificates(converted);
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+
   /** Keeps the process alive while the server listens (the default). */
   ref(): void {
     this.#registration.ref();
@@ -223,7 +238,7 @@ export class WebSocketServer extends EventTarget {
         endRequest(request);
       }
     } else if (kind === Listening) {
-      server.#address = { address: payload.text(), family: b === 4 ? 'IPv4' : 'IPv6', port: a };
+      server.#address = { address: payload.text(), family: FAMILIES[b] ?? 'Unix', port: a };
       server.#ready.resolve();
     } else if (kind === Closed) {
       server.#listenerEnded(payload.text());

@@ -4,8 +4,9 @@
 import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { Carrier, type DuplexStream } from './carrier.js';
-import type { RequestHead } from './request.js';
+import type { RequestHead, RequestTls } from './request.js';
 
 /** The head of a request, as the native core checks it. */
 interface Upgrade {
@@ -71,7 +72,7 @@ export function takeOver(
         : { address: unmapped(remoteAddress), family: familyOf(remoteAddress, remoteFamily), port: remotePort },
     protocols: valuesOf(upgrade.headers, 'sec-websocket-protocol'),
     lines: upgrade.headers,
-    secure: (socket as { encrypted?: unknown }).encrypted === true,
+    tls: tlsOf(socket),
   };
   const descriptor = descriptorOf(socket);
   if (descriptor !== undefined && adopting.takeOver !== undefined) {
@@ -107,6 +108,18 @@ export function refuse(socket: Duplex, answer: Uint8Array): undefined {
   socket.once('finish', () => socket.destroy());
   socket.end(answer);
   return undefined;
+}
+
+/** What Node's TLS says of the client. */
+function tlsOf(socket: Duplex): RequestTls | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  const { servername } = socket as { servername?: unknown };
+  return {
+    servername: typeof servername === 'string' ? servername : '',
+    protocol: socket.getProtocol() ?? '',
+    authorized: socket.authorized,
+    peerCertificate: socket.getPeerX509Certificate(),
+  };
 }
 
 function valuesOf(lines: readonly string[], name: string): string[] {

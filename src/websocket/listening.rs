@@ -1,0 +1,215 @@
+//! A listener's task: the listening socket, its clients, and those that Node's http server has heard.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::accept::{Adopted, Announce, Client, Reception, adopt, receive};
+use super::handshake::ServerRequest;
+use super::listener::WebSocketListenerEvent;
+use crate::error::Error;
+use crate::hub::{Payload, Port};
+use crate::server_tls::TlsPeer;
+
+/// After an error of `accept`, which is the machine's and not a client's (no more file descriptors): a pause, not a spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where to listen.
+pub(crate) enum Place {
+    /// All addresses when there is no host; 0 for a free port.
+    Port { host: Option<String>, port: u16 },
+    /// A unix-domain socket.
+    Path(String),
+    /// Nowhere: all clients are adopted.
+    Nowhere,
+}
+
+/// A client that Node's http server has heard, counted among the pending handshakes.
+pub(crate) type Adoption = (Adopted, OwnedSemaphorePermit);
+
+/// Where clients come from, beside the listening socket.
+pub(crate) struct Arrivals {
+    /// Bounds the handshakes under way.
+    pub(crate) pending: Arc<Semaphore>,
+    pub(crate) adopted: mpsc::UnboundedReceiver<Adoption>,
+}
+
+enum Socket {
+    Tcp(TcpListener),
+    /// Its path is removed at the end.
+    #[cfg(unix)]
+    Unix(UnixListener, String),
+}
+
+impl Socket {
+    async fn bind(place: Place) -> io::Result<Option<Self>> {
+        match place {
+            Place::Nowhere => Ok(None),
+            Place::Port { host: Some(host), port } => Ok(Some(Self::Tcp(TcpListener::bind((host, port)).await?))),
+            Place::Port { host: None, port } => match TcpListener::bind(("::", port)).await {
+                Ok(listener) => Ok(Some(Self::Tcp(listener))),
+                // Without IPv6.
+                Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                    Ok(Some(Self::Tcp(TcpListener::bind(("0.0.0.0", port)).await?)))
+                }
+                Err(error) => Err(error),
+            },
+            #[cfg(unix)]
+            Place::Path(path) => Ok(Some(Self::Unix(UnixListener::bind(&path)?, path))),
+            #[cfg(not(unix))]
+            Place::Path(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// For the event: port, family (0 for a path) and address.
+    fn address(&self) -> io::Result<(u32, u32, String)> {
+        match self {
+            Self::Tcp(listener) => {
+                let address = listener.local_addr()?;
+                let family = if address.is_ipv4() { 4 } else { 6 };
+                Ok((address.port().into(), family, address.ip().to_string()))
+            }
+            #[cfg(unix)]
+            Self::Unix(_, path) => Ok((0, 0, path.clone())),
+        }
+    }
+
+    /// Cancel safe.
+    async fn accept(&self) -> io::Result<(Client, Option<SocketAddr>)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok((Client::Tcp(stream), Some(address)))
+            }
+            #[cfg(unix)]
+            Self::Unix(listener, _) => Ok((Client::Unix(listener.accept().await?.0), None)),
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        match self {
+            Self::Tcp(_) => {}
+            #[cfg(unix)]
+            Self::Unix(_, path) => {
+                // Somebody else may have removed it.
+                let _gone = std::fs::remove_file(path);
+            }
+        }
+    }
+}
+
+/// Serves a listener to its end.
+pub(crate) async fn listen(place: Place, arrivals: Arrivals, reception: Arc<Reception>, port: Arc<Port>) {
+    let bound = Socket::bind(place).await.and_then(|socket| {
+        let address = socket.as_ref().map(Socket::address).transpose()?;
+        Ok((socket, address))
+    });
+    match bound {
+        Ok((socket, address)) => {
+            if let Some((number, family, address)) = address {
+                let payload = Payload::Text(&address);
+                port.emit(WebSocketListenerEvent::Listening, number, family, payload);
+            }
+            receive_all(socket, arrivals, reception, &port).await;
+        }
+        Err(error) => {
+            let message = Error::system(&error).message;
+            port.emit_terminal(WebSocketListenerEvent::Closed, 0, 0, Payload::Text(&message));
+        }
+    }
+    // On the way out the terminal event is emitted without an error.
+}
+
+async fn receive_all(socket: Option<Socket>, mut arrivals: Arrivals, reception: Arc<Reception>, port: &Arc<Port>) {
+    let mut handshakes = JoinSet::new();
+    loop {
+        let next = async {
+            let Some(socket) = &socket else {
+                return std::future::pending().await;
+            };
+            let permit = arrivals
+                .pending
+                .clone()
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
+            port.room().await;
+            (permit, socket.accept().await)
+        };
+        tokio::select! {
+            (permit, accepted) = next => match accepted {
+                Ok((client, address)) => {
+                    let herald = Herald { port: port.clone(), client: address };
+                    handshakes.spawn(receive(client, reception.clone(), herald, permit));
+                }
+                Err(_) => sleep(ACCEPT_PAUSE).await,
+            },
+            Some((adopted, permit)) = arrivals.adopted.recv() => {
+                let herald = Herald { port: port.clone(), client: None };
+                handshakes.spawn(adopt(adopted, reception.clone(), herald, permit));
+            }
+            Some(_) = handshakes.join_next() => {}
+            () = reception.closing.cancelled() => break,
+        }
+    }
+    drop(socket);
+    while handshakes.join_next().await.is_some() {}
+}
+
+struct Herald {
+    port: Arc<Port>,
+    client: Option<SocketAddr>,
+}
+
+impl Announce for Herald {
+    fn request(&self, number: u32, request: &ServerRequest, peer: Option<&TlsPeer>) {
+        let (address, family, port) = match self.client {
+            Some(client) => {
+                let ip = client.ip().to_canonical();
+                let family = if ip.is_ipv4() { "4" } else { "6" };
+                (ip.to_string(), family, client.port().to_string())
+            }
+            None => (String::new(), "", String::new()),
+        };
+        let mut fields = vec![request.target.clone(), address, family.to_owned(), port];
+        if let Some(peer) = peer {
+            fields.extend([
+                peer.servername.clone(),
+                peer.protocol.to_owned(),
+                if peer.authorized { "1" } else { "" }.to_owned(),
+                peer.certificate.as_deref().map(hexadecimal).unwrap_or_default(),
+            ]);
+        }
+        fields.push(request.protocols.len().to_string());
+        fields.extend(request.protocols.iter().cloned());
+        for (name, value) in &request.headers {
+            fields.extend([name.clone(), value.clone()]);
+        }
+        let payload = fields.join("\0");
+        self.port.emit(
+            WebSocketListenerEvent::Request,
+            number,
+            peer.is_some().into(),
+            Payload::Text(&payload),
+        );
+    }
+
+    fn gone(&self, number: u32) {
+        self.port
+            .emit(WebSocketListenerEvent::RequestGone, number, 0, Payload::None);
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
