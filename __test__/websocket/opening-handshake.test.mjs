@@ -94,7 +94,7 @@ test('subprotocols', async (t) => {
     return opened.type === 'open' ? socket.protocol : undefined;
   };
   assert.equal(await protocol('Sec-WebSocket-Protocol: b'), 'b');
-  assert.equal(await protocol(undefined), '');
+  assert.equal(await protocol(undefined), undefined);
   assert.equal(await protocol('Sec-WebSocket-Protocol: A'), undefined);
   assert.equal(await protocol('Sec-WebSocket-Protocol: a, b'), undefined);
   assert.equal(await protocol('Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b'), undefined);

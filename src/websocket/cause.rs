@@ -200,7 +200,10 @@ impl From<ResponseFault> for Cause {
             ResponseFault::Connection => ("ERR_HANDSHAKE_CONNECTION", "the answer's Connection lacks Upgrade"),
             ResponseFault::Accept => ("ERR_HANDSHAKE_ACCEPT", "the answer's Sec-WebSocket-Accept is wrong"),
             ResponseFault::Extension => ("ERR_HANDSHAKE_EXTENSION", "the server chose an extension not asked for"),
-            ResponseFault::Protocol => ("ERR_HANDSHAKE_PROTOCOL", "the server chose a subprotocol not asked for"),
+            ResponseFault::Protocol => (
+                "ERR_HANDSHAKE_PROTOCOL",
+                "the server chose none of the subprotocols asked for",
+            ),
         };
         Self::new(Phase::Handshake, code, message)
     }

@@ -75,9 +75,10 @@ impl ClientRequest {
         // 6.
         let mut protocols = values(&response.headers, "sec-websocket-protocol");
         match (protocols.next(), protocols.next()) {
-            (None, _) => Ok(String::new()),
+            // WHATWG adds: one that was asked for has to be acknowledged.
+            (None, _) if self.protocols.is_empty() => Ok(String::new()),
             (Some(protocol), None) if self.protocols.iter().any(|asked| asked == protocol) => Ok(protocol.to_owned()),
-            (Some(_), _) => Err(ResponseFault::Protocol),
+            (Some(_) | None, _) => Err(ResponseFault::Protocol),
         }
     }
 }
@@ -97,7 +98,7 @@ pub(crate) enum ResponseFault {
     Accept,
     /// An extension that was not asked for.
     Extension,
-    /// A subprotocol that was not asked for, or two.
+    /// A subprotocol that was not asked for, two, or none of those that were.
     Protocol,
 }
 

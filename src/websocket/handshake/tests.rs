@@ -102,7 +102,8 @@ fn what_the_client_takes_for_an_answer() {
             with(&["Sec-WebSocket-Protocol: a", "Sec-WebSocket-Protocol: a"]),
             Err(ResponseFault::Protocol),
         ),
-        (&["a"], with(&[]), Ok("")),
+        (&["a"], with(&[]), Err(ResponseFault::Protocol)),
+        (&[], with(&[]), Ok("")),
         (
             &[],
             vec![
