@@ -114,6 +114,8 @@ export class Sender {
 
   /** The connection has ended: what waits is told so. */
   end(error: Error): void {
+    // What was taken in this task counts only between tasks otherwise.
+    Sending.settle(this.#sending);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { written } of waiting) nextTick(written, error);
