@@ -56,8 +56,14 @@ export interface WebSocketOptions extends TlsOptions {
   headers?: Record<string, string> | Iterable<[string, string]>;
   /** The address of this machine to connect from. Only the server's addresses of its family are tried. */
   localAddress?: string;
-  /** Resolves the server's name in the system's place; called with `{ all: true }`, as `net.connect` does it. */
+  /** Resolves the server's name, or the proxy's, in the system's place; called with `{ all: true }`, as `net.connect` does it. */
   lookup?: LookupFunction;
+  /**
+   * A proxy to go through: `http://`, `https://` (HTTP CONNECT) or `socks5://`, then `user:password@` if need be, then host and port.
+   * It resolves the server's name. Its certificate is always verified, against `ca` or what Node trusts. No environment
+   * variable is read.
+   */
+  proxy?: string | URL;
   /** Fails the connection, with 1006, when it aborts before `open`. It has no effect later: call `close()`. */
   signal?: AbortSignal;
   /** The largest message to take, in bytes after reassembly; a larger one closes with 1009. */
@@ -96,13 +102,13 @@ export interface WebSocketErrorMessage {
 /** Why a connection failed, in the manner of Node's system errors. */
 export interface WebSocketFailure extends Error {
   /** What was under way: `transport` is the open connection, `abort` a `close()` of the script before it. */
-  readonly phase: 'dns' | 'connect' | 'tls' | 'handshake' | 'transport' | 'frame' | 'abort';
+  readonly phase: 'dns' | 'connect' | 'proxy' | 'tls' | 'handshake' | 'transport' | 'frame' | 'abort';
   /** `ECONNREFUSED`, `ENOTFOUND`, `ETIMEDOUT`, `EOF`, `CERT_HAS_EXPIRED`, `ERR_HANDSHAKE_STATUS` … */
   readonly code: string;
   readonly syscall?: string;
   readonly address?: string;
   readonly port?: number;
-  /** Of an HTTP answer that did not open the connection. */
+  /** Of an HTTP answer, the server's or the proxy's, that did not open the connection. */
   readonly status?: number;
   /** Of the Close frame that the peer got for what it sent. */
   readonly closeCode?: number;
@@ -118,6 +124,7 @@ export class WebSocket extends EventTargetOf<WebSocketEventMap> {
   /**
    * Begins to connect. Throws SyntaxError for a URL that is not ws:, wss:, http: or https:, one with a fragment, and for
    * bad or repeated protocols; TypeError for wrong options. A connection that fails fires `error`, then `close`.
+   * A socket of the file system has the URL `ws+unix:/path/to.sock:/request/target`.
    */
   constructor(url: string | URL, protocols?: string | string[] | WebSocketOptions);
 

@@ -125,6 +125,7 @@ pub(crate) fn system_code(error: &std::io::Error) -> &'static str {
         Kind::BrokenPipe => "EPIPE",
         Kind::ConnectionAborted => "ECONNABORTED",
         Kind::UnexpectedEof => "EOF",
+        Kind::Unsupported => "ENOTSUP",
         _ => "EIO",
     }
 }

@@ -133,8 +133,8 @@ export async function readUntil(socket, end) {
   }
 }
 
-/** A TCP server. `serve(socket, number)` gets each connection; `url` is where a WebSocket finds it. */
-export async function tcpServer(t, serve) {
+/** A TCP server, or one at `{ path }`. `serve(socket, number)` gets each connection; `url` is where a WebSocket finds it. */
+export async function tcpServer(t, serve, at = { port: 0, host: '127.0.0.1' }) {
   const sockets = new Set();
   let number = 0;
   const server = createServer((socket) => {
@@ -143,7 +143,7 @@ export async function tcpServer(t, serve) {
     socket.on('close', () => sockets.delete(socket));
     serve(socket, number++);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(at);
   await once(server, 'listening');
   t.after(() => {
     server.close();

@@ -99,7 +99,7 @@ test('options of a wrong type, and options that would be ignored', () => {
   assert.throws(() => new WebSocket('wss://127.0.0.1:4433/', { servername: '' }), TypeError);
   assert.throws(() => new WebSocket('wss://127.0.0.1:4433/', { cert: 'x' }), TypeError);
   assert.throws(() => new WebSocket('wss://127.0.0.1:4433/', { ca: 'no certificate' }), TypeError);
-  for (const name of ['perMessageDeflate', 'proxy']) {
+  for (const name of ['perMessageDeflate']) {
     assert.throws(() => new WebSocket(url, { [name]: {} }), { name: 'NotSupportedError' }, name);
   }
 });

@@ -21,6 +21,8 @@ pub(crate) enum Phase {
     Dns,
     /// A connection to one of them was made.
     Connect,
+    /// The proxy was asked for a way to the server.
+    Proxy,
     /// TLS was negotiated.
     Tls,
     /// The opening handshake.
@@ -38,6 +40,7 @@ impl Phase {
         match self {
             Self::Dns => "dns",
             Self::Connect => "connect",
+            Self::Proxy => "proxy",
             Self::Tls => "tls",
             Self::Handshake => "handshake",
             Self::Transport => "transport",
@@ -125,6 +128,23 @@ impl Cause {
             "EADDRNOTAVAIL",
             "the host has no address of localAddress's family",
         )
+    }
+
+    /// The proxy answered CONNECT with this status.
+    pub(crate) fn proxy_status(status: u16) -> Self {
+        Self {
+            number: status,
+            ..Self::new(
+                Phase::Proxy,
+                "ERR_PROXY_STATUS",
+                format!("the proxy answered {status}, not 200"),
+            )
+        }
+    }
+
+    /// The proxy's answer is none, or too long.
+    pub(crate) fn proxy_malformed() -> Self {
+        Self::new(Phase::Proxy, "ERR_PROXY_MALFORMED", "the proxy's answer cannot be read")
     }
 
     /// No certificate can be for such a host.

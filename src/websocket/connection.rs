@@ -14,11 +14,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
 
 use super::cause::Cause;
 use super::closing::ABNORMAL;
-use super::dial::{Deadline, Destination, establish_connection};
+use super::dial::{Deadline, Destination, Route, Tls, establish_connection};
 use super::frame::Role;
 use super::handshake::ClientRequest;
 use super::message::Kind;
 use super::outgoing::Added;
+use super::proxy::{Protocol, Proxy};
 use super::task::{Driver, Limits, Link, emit_failed};
 use super::tcp::Resolver;
 use crate::error::{Error, ErrorName, Result};
@@ -71,6 +72,10 @@ pub struct WebSocketDestination {
     pub port: u16,
     /// True: the script resolves the name, and says what it found with `resolve`.
     pub looks_up: bool,
+    /// A socket of the file system, which is the server's instead of `host` and `port`.
+    pub socket_path: Option<String>,
+    /// The proxy to go through.
+    pub proxy: Option<WebSocketProxy>,
     /// The address of this machine to connect from.
     pub local_address: Option<String>,
     /// Value of the `Host` header.
@@ -87,6 +92,25 @@ pub struct WebSocketDestination {
     pub handshake_timeout_ms: u32,
     /// See [`WebSocketLimits`].
     pub limits: WebSocketLimits,
+}
+
+/// A proxy between the client and its server.
+#[napi(object)]
+pub struct WebSocketProxy {
+    /// Name or address, an IPv6 one without brackets.
+    pub host: String,
+    /// 1 to 65535.
+    pub port: u16,
+    /// True for SOCKS5, false for HTTP CONNECT.
+    pub socks: bool,
+    /// For CONNECT: the value of `Proxy-Authorization`.
+    pub authorization: Option<String>,
+    /// For SOCKS5, with `password`; 1 to 255 bytes.
+    pub user: Option<String>,
+    /// For SOCKS5, with `user`; 1 to 255 bytes.
+    pub password: Option<String>,
+    /// Present if the proxy is spoken to over TLS.
+    pub tls: Option<TlsOptions>,
 }
 
 /// Limits of an open connection.
@@ -261,17 +285,13 @@ impl<'a> Iterator for Messages<'a> {
 
 fn checked(destination: WebSocketDestination, resolver: Resolver) -> Result<Destination> {
     let tls = match &destination.tls {
-        Some(options) => {
-            let name = match &options.servername {
-                Some(name) => Some(ServerName::try_from(name.clone()).map_err(|_| {
-                    Error::new(ErrorName::TypeError, "servername is neither a DNS name nor an address")
-                })?),
-                // A host that no certificate can name fails like one that no resolver knows.
-                None => ServerName::try_from(destination.host.clone()).ok(),
-            };
-            Some((client_config(options, &[b"http/1.1"])?, name))
-        }
+        Some(options) => Some(checked_tls(options, &destination.host)?),
         None => None,
+    };
+    let route = match (destination.socket_path, destination.proxy) {
+        (Some(path), _) => Route::Socket(path.into()),
+        (None, Some(proxy)) => Route::Proxy(checked_proxy(proxy)?),
+        (None, None) => Route::Direct,
     };
     let local_address = match &destination.local_address {
         Some(address) => {
@@ -290,10 +310,45 @@ fn checked(destination: WebSocketDestination, resolver: Resolver) -> Result<Dest
     Ok(Destination {
         host: destination.host,
         port: destination.port,
+        route,
         resolver,
         local_address,
         tls,
         request,
+    })
+}
+
+fn checked_tls(options: &TlsOptions, host: &str) -> Result<Tls> {
+    let name = match &options.servername {
+        Some(name) => Some(
+            ServerName::try_from(name.clone())
+                .map_err(|_| Error::new(ErrorName::TypeError, "servername is neither a DNS name nor an address"))?,
+        ),
+        // A host that no certificate can name fails like one that no resolver knows.
+        None => ServerName::try_from(host.to_owned()).ok(),
+    };
+    Ok((client_config(options, &[b"http/1.1"])?, name))
+}
+
+fn checked_proxy(proxy: WebSocketProxy) -> Result<Proxy> {
+    let tls = match &proxy.tls {
+        Some(options) => Some(checked_tls(options, &proxy.host)?),
+        None => None,
+    };
+    let protocol = if proxy.socks {
+        Protocol::Socks5 {
+            credentials: proxy.user.zip(proxy.password),
+        }
+    } else {
+        Protocol::Connect {
+            authorization: proxy.authorization,
+        }
+    };
+    Ok(Proxy {
+        protocol,
+        host: proxy.host,
+        port: proxy.port,
+        tls,
     })
 }
 

@@ -3,28 +3,46 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client};
 
 use super::cause::{Cause, Phase};
 use super::handshake::{ClientRequest, parse_response};
+use super::proxy::Proxy;
 use super::tcp::{self, Resolver};
-use super::transport::Transport;
+use super::transport::{ByteStream, Transport};
 
 /// Where to, and what to ask for.
 pub(crate) struct Destination {
     /// Name or address, without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
+    pub(crate) route: Route,
+    /// Of the host's name, or of the proxy's.
     pub(crate) resolver: Resolver,
     /// Where to connect from.
     pub(crate) local_address: Option<IpAddr>,
-    /// For wss: the configuration, and the name to check if the host can have a certificate.
-    pub(crate) tls: Option<(Arc<rustls::ClientConfig>, Option<ServerName<'static>>)>,
+    /// For wss.
+    pub(crate) tls: Option<Tls>,
     pub(crate) request: ClientRequest,
+}
+
+/// A TLS client's configuration, and the name to check if the host can have a certificate.
+pub(crate) type Tls = (Arc<rustls::ClientConfig>, Option<ServerName<'static>>);
+
+/// The way to the server.
+pub(crate) enum Route {
+    /// A TCP connection.
+    Direct,
+    /// A TCP connection to a proxy, which makes another one.
+    Proxy(Proxy),
+    /// A connection to a socket of the file system.
+    Socket(PathBuf),
 }
 
 /// An open connection.
@@ -38,19 +56,14 @@ pub(crate) struct Opened {
 
 /// Establishes a WebSocket connection. Cancel safe: nothing stays.
 pub(crate) async fn establish_connection(destination: Destination, deadline: Deadline) -> Result<Opened, Cause> {
-    let addresses = tcp::addresses(&destination.host, destination.port, destination.resolver);
-    let addresses = deadline.within(Phase::Dns, addresses).await?;
-    let stream = tcp::connect(addresses, destination.local_address);
-    let stream = deadline.within(Phase::Connect, stream).await?;
-    let mut transport = match destination.tls {
-        Some((config, name)) => {
-            let name = name.ok_or_else(Cause::nameless)?;
-            let handshake = async { TlsConnector::from(config).connect(name, stream).await };
-            let stream = async { handshake.await.map_err(|error| Cause::tls(&error)) };
-            Transport::other(deadline.within(Phase::Tls, stream).await?)
-        }
-        None => Transport::tcp(stream),
-    };
+    let mut transport = obtain_connection(
+        destination.route,
+        (destination.host, destination.port),
+        (destination.resolver, destination.local_address),
+        destination.tls,
+        deadline,
+    )
+    .await?;
     let shaken = shake_hands(&mut transport, &destination.request);
     let (rest, protocol) = deadline.within(Phase::Handshake, shaken).await?;
     Ok(Opened {
@@ -58,6 +71,87 @@ pub(crate) async fn establish_connection(destination: Destination, deadline: Dea
         rest,
         protocol,
     })
+}
+
+/// A byte stream to the server, over TLS if that is asked for.
+async fn obtain_connection(
+    route: Route,
+    (host, port): (String, u16),
+    (resolver, local_address): (Resolver, Option<IpAddr>),
+    tls: Option<Tls>,
+    deadline: Deadline,
+) -> Result<Transport, Cause> {
+    let dial = async |host: &str, port| {
+        let addresses = deadline
+            .within(Phase::Dns, tcp::addresses(host, port, resolver))
+            .await?;
+        deadline
+            .within(Phase::Connect, tcp::connect(addresses, local_address))
+            .await
+    };
+    match route {
+        Route::Socket(path) => {
+            let stream = deadline.within(Phase::Connect, connect_to_socket(&path)).await?;
+            over_any(stream, tls, deadline).await
+        }
+        Route::Direct => over_tcp(dial(&host, port).await?, tls, deadline).await,
+        Route::Proxy(proxy) => {
+            let stream = dial(&proxy.host, proxy.port).await?;
+            match proxy.tls {
+                Some(secure) => {
+                    let stream = encrypt(stream, secure, deadline).await?;
+                    let opening = proxy.protocol.open(stream, &host, port);
+                    let stream = deadline.within(Phase::Proxy, opening).await?;
+                    over_any(stream, tls, deadline).await
+                }
+                None => {
+                    let opening = proxy.protocol.open(stream, &host, port);
+                    let stream = deadline.within(Phase::Proxy, opening).await?;
+                    over_tcp(stream, tls, deadline).await
+                }
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn connect_to_socket(path: &Path) -> Result<tokio::net::UnixStream, Cause> {
+    let stream = tokio::net::UnixStream::connect(path).await;
+    stream.map_err(|error| Cause::system(Phase::Connect, "connect", &error))
+}
+
+/// This system has none, or none that tokio knows.
+#[cfg(not(unix))]
+async fn connect_to_socket(_: &Path) -> Result<TcpStream, Cause> {
+    let error = std::io::ErrorKind::Unsupported.into();
+    Err(Cause::system(Phase::Connect, "connect", &error))
+}
+
+async fn over_tcp(stream: TcpStream, tls: Option<Tls>, deadline: Deadline) -> Result<Transport, Cause> {
+    match tls {
+        Some(_) => over_any(stream, tls, deadline).await,
+        None => Ok(Transport::tcp(stream)),
+    }
+}
+
+async fn over_any(stream: impl ByteStream + 'static, tls: Option<Tls>, deadline: Deadline) -> Result<Transport, Cause> {
+    match tls {
+        Some(tls) => Ok(Transport::other(encrypt(stream, tls, deadline).await?)),
+        None => Ok(Transport::other(stream)),
+    }
+}
+
+async fn encrypt<S: ByteStream>(
+    stream: S,
+    (config, name): Tls,
+    deadline: Deadline,
+) -> Result<client::TlsStream<S>, Cause> {
+    let name = name.ok_or_else(Cause::nameless)?;
+    let handshake = async {
+        let stream = TlsConnector::from(config).connect(name, stream).await;
+        stream.map_err(|error| Cause::tls(&error))
+    };
+    deadline.within(Phase::Tls, handshake).await
 }
 
 /// Sends the request and reads the answer: what came behind it, and the subprotocol.

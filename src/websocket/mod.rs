@@ -19,6 +19,7 @@ pub(crate) mod listener;
 pub(crate) mod listening;
 pub(crate) mod message;
 pub(crate) mod outgoing;
+pub(crate) mod proxy;
 pub(crate) mod task;
 pub(crate) mod tcp;
 pub(crate) mod transport;

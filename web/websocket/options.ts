@@ -4,7 +4,7 @@
 import { constants } from 'node:buffer';
 import { isIP } from 'node:net';
 import { DOMException } from '../errors.js';
-import { convertTlsOptions, type NativeTlsOptions, type TlsOptions } from '../tls.js';
+import { convertTlsOptions, type NativeTlsOptions, type TlsOptions, trustWhatNodeTrusts } from '../tls.js';
 import {
   any,
   ByteString,
@@ -18,7 +18,10 @@ import {
   USVString,
   unsignedLong,
 } from '../webidl.js';
-import type { Lookup } from './lookup.js';
+import { basicCredentials } from './credentials.js';
+import { type Lookup, lookUp, type Resolving } from './lookup.js';
+import { type ProxyServer, proxyURL } from './proxy.js';
+import { unixSocket } from './unix-url.js';
 
 /** Limits of an open connection, as the native core takes them. */
 export interface Limits {
@@ -36,6 +39,9 @@ export interface Destination {
   port: number;
   /** The script resolves the host's name. */
   looksUp: boolean;
+  proxy?: ProxyServer;
+  /** A socket of the file system, in the place of host and port. */
+  socketPath?: string;
   localAddress?: string;
   authority: string;
   target: string;
@@ -114,6 +120,7 @@ const nodeMembers = {
   headers: { type: flatHeaders, default: (): string[] => [] },
   localAddress: { type: nullable(ipAddress) },
   lookup: { type: nullable(callback) },
+  proxy: { type: nullable(proxyURL) },
 } as const;
 
 const clientOptions = dictionary('WebSocketOptions', {
@@ -130,7 +137,7 @@ const streamOptions = dictionary('WebSocketStreamOptions', {
 });
 
 /** What the surface has and this version does not: better refused than ignored. */
-const UNSUPPORTED = ['perMessageDeflate', 'proxy'];
+const UNSUPPORTED = ['perMessageDeflate'];
 
 /** Throws NotSupportedError for an option that would be ignored. */
 export function refuseUnsupported(options: object, names: readonly string[]): void {
@@ -165,8 +172,8 @@ export function convertURL(url: string): URL {
   // 4.
   if (record.protocol === 'http:') record.protocol = 'ws:';
   else if (record.protocol === 'https:') record.protocol = 'wss:';
-  // 5.
-  if (record.protocol !== 'ws:' && record.protocol !== 'wss:') {
+  // 5. Differs from the spec: `ws+unix:` is known as well.
+  if (record.protocol !== 'ws:' && record.protocol !== 'wss:' && record.protocol !== 'ws+unix:') {
     throw syntaxError(`The URL's scheme must be ws or wss, not '${record.protocol.slice(0, -1)}'`);
   }
   // 6. An empty fragment counts as well.
@@ -202,8 +209,8 @@ function validateProtocols(protocols: string[]): void {
 export interface Arguments {
   record: URL;
   destination: Destination;
-  /** Who resolves the destination's host, where it is a name. */
-  lookup: Lookup | undefined;
+  /** Has the name of the host to connect to, the proxy's if there is one, resolved by the script. */
+  lookup: ((connection: Resolving) => void) | undefined;
   signal: AbortSignal | undefined;
 }
 
@@ -239,14 +246,19 @@ function createDestination(
   const secure = record.protocol === 'wss:';
   const { closeTimeoutMs, handshakeTimeoutMs, maxMessageSize, headers, localAddress } = options;
   const tls = convertTlsOptions(given);
-  const host = record.hostname.replace(/^\[(.*)\]$/, '$1');
-  const lookup = isIP(host) === 0 ? ((options.lookup ?? undefined) as Lookup | undefined) : undefined;
+  const socket = record.protocol === 'ws+unix:' ? unixSocket(record) : undefined;
+  const host = socket === undefined ? record.hostname.replace(/^\[(.*)\]$/, '$1') : '127.0.0.1';
+  const proxy = options.proxy ?? undefined;
+  if (socket !== undefined && proxy !== undefined) throw new TypeError('There is no proxy to a ws+unix: URL');
+  const name = proxy?.host ?? host;
+  const { lookup } = options;
+  const looksUp = lookup !== undefined && lookup !== null && isIP(name) === 0;
   const destination: Destination = {
     host,
-    looksUp: lookup !== undefined,
+    looksUp,
     port: record.port === '' ? (secure ? 443 : 80) : Number(record.port),
-    authority: record.host,
-    target: record.pathname + record.search,
+    authority: socket === undefined ? record.host : 'localhost',
+    target: socket?.target ?? record.pathname + record.search,
     protocols: [],
     headers: withOrigin(withCredentials(record, headers)),
     handshakeTimeoutMs,
@@ -254,15 +266,25 @@ function createDestination(
   };
   if (secure) destination.tls = tls;
   if (typeof localAddress === 'string') destination.localAddress = localAddress;
-  return { record, destination, lookup, signal: options.signal ?? undefined };
+  if (proxy !== undefined) destination.proxy = proxy;
+  if (socket !== undefined) destination.socketPath = socket.path;
+  // The server's certificate may be let pass; the proxy gets our credentials.
+  if (proxy?.tls !== undefined && tls.ca !== undefined) proxy.tls.ca = tls.ca;
+  if ([destination.tls, proxy?.tls].some((one) => one !== undefined && one.ca === undefined)) trustWhatNodeTrusts();
+  return {
+    record,
+    destination,
+    lookup: looksUp ? (connection) => lookUp(lookup as Lookup, name, connection) : undefined,
+    signal: options.signal ?? undefined,
+  };
 }
 
 /** Differs from the spec: user and password of the URL are sent at once, since no dialog can ask for them later. */
 function withCredentials(record: URL, headers: string[]): string[] {
-  if (record.username === '' && record.password === '') return headers;
-  if (has(headers, 'authorization')) return headers;
-  const user = `${decodeURIComponent(record.username)}:${decodeURIComponent(record.password)}`;
-  return [...headers, 'Authorization', `Basic ${Buffer.from(user).toString('base64')}`];
+  const credentials = basicCredentials(record);
+  return credentials === undefined || has(headers, 'authorization')
+    ? headers
+    : [...headers, 'Authorization', credentials];
 }
 
 function withOrigin(headers: string[]): string[] {

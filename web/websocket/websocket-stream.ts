@@ -7,11 +7,9 @@ import { deferred } from '../deferred.js';
 import { DOMException, fromNative } from '../errors.js';
 import { hub, type Payload, type Registration } from '../hub.js';
 import { WritableStream } from '../streams.js';
-import { trustWhatNodeTrusts } from '../tls.js';
 import { BufferSource, defineInterface, isBufferSource, requireArguments, USVString } from '../webidl.js';
 import { closeInfo, codeOrNormal, validateCloseCodeAndReason } from './close-info.js';
 import { BLOCKED_PORT, type Cause, publishClose, publishError, publishOpen } from './diagnostics.js';
-import { type Lookup, lookUp } from './lookup.js';
 import {
   ABNORMAL,
   type Connection,
@@ -21,7 +19,7 @@ import {
   WebSocketConnection,
   WebSocketEvent,
 } from './native.js';
-import { convertStreamArguments, type Destination } from './options.js';
+import { type Arguments, convertStreamArguments, type Destination } from './options.js';
 import { type Chunk, Receiving } from './receiving.js';
 import { Sending } from './sending.js';
 import { closeInfoOf, createWebSocketError } from './websocket-error.js';
@@ -133,8 +131,7 @@ export class WebSocketStream {
   }
 
   /** 9. 10. Establish a WebSocket connection. */
-  #establish(destination: Destination, lookup: Lookup | undefined): void {
-    if (destination.tls !== undefined && destination.tls.ca === undefined) trustWhatNodeTrusts();
+  #establish(destination: Destination, lookup: Arguments['lookup']): void {
     this.#registration = hub.register(this, WebSocketStream.#dispatch);
     this.#holdOrLetGo();
     if (isBadPort(destination.port)) {
@@ -146,7 +143,7 @@ export class WebSocketStream {
       const connection = new WebSocketConnection(hub.native, this.#registration.id, destination);
       this.#connection = connection;
       this.#sending = new Sending(connection, () => this.#bufferFell());
-      if (lookup !== undefined) lookUp(lookup, destination.host, connection);
+      lookup?.(connection);
     } catch (error) {
       this.#registration.close();
       throw fromNative(error);

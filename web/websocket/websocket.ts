@@ -6,7 +6,6 @@ import { DOMException, fromNative } from '../errors.js';
 import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../event-target.js';
 import { hub, type Payload, type Registration } from '../hub.js';
 import { MessageEvent } from '../message-event.js';
-import { trustWhatNodeTrusts } from '../tls.js';
 import {
   BufferSource,
   DOMString,
@@ -19,7 +18,6 @@ import {
 import { codeOrNormal, validateCloseCodeAndReason } from './close-info.js';
 import { ABORTED, BLOCKED_PORT, type Cause, publishClose, publishError, publishOpen } from './diagnostics.js';
 import { CloseEvent, PingEvent } from './events.js';
-import { lookUp } from './lookup.js';
 import {
   ABNORMAL,
   type Connection,
@@ -126,7 +124,6 @@ export class WebSocket extends EventTarget {
     // 9.
     this.#url = record.href;
     this.#origin = record.origin;
-    if (destination.tls !== undefined && destination.tls.ca === undefined) trustWhatNodeTrusts();
     this.#registration = hub.register(this, WebSocket.#dispatch);
     // 11. 12. Establish a WebSocket connection.
     if (isBadPort(destination.port)) this.#failWithoutDialling(BLOCKED_PORT);
@@ -134,7 +131,7 @@ export class WebSocket extends EventTarget {
     else {
       const connection = this.#connect((id) => new WebSocketConnection(hub.native, id, destination));
       if (signal !== undefined) this.#follow(signal);
-      if (lookup !== undefined) lookUp(lookup, destination.host, connection);
+      lookup?.(connection);
     }
     this.#holdOrLetGo();
   }

@@ -5,9 +5,7 @@ import { EventEmitter } from 'node:events';
 import { nextTick } from 'node:process';
 import { fromNative } from '../errors.js';
 import { hub, type Payload, type Registration } from '../hub.js';
-import { trustWhatNodeTrusts } from '../tls.js';
 import type { Cause } from '../websocket/diagnostics.js';
-import { lookUp } from '../websocket/lookup.js';
 import {
   ABNORMAL,
   type Connection,
@@ -87,10 +85,9 @@ export class WebSocket extends EventEmitter {
     if (address === null) return;
     const { record, destination, lookup } = convertAddress(address, protocols, options);
     this.#url = record.href;
-    if (destination.tls !== undefined && destination.tls.ca === undefined) trustWhatNodeTrusts();
     this.#connect((native, id) => {
       const connection = new WebSocketConnection(native, id, destination);
-      if (lookup !== undefined) lookUp(lookup, destination.host, connection);
+      lookup?.(connection);
       return connection;
     });
   }
