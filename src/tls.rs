@@ -2,6 +2,7 @@
 //!
 //! What Node trusts is trusted; only `ca` and an explicit `rejectUnauthorized: false` change that. Names are checked.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use napi_derive::napi;
@@ -9,7 +10,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 
 use crate::error::{Error, ErrorName};
 
@@ -80,7 +81,7 @@ pub(crate) fn client_config(options: &TlsOptions, alpn: &[&[u8]]) -> Fallible<Ar
     let builder = if options.reject_unauthorized == Some(false) {
         builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Unchecked(provider())))
+            .with_custom_certificate_verifier(Verifier::new(|_any, _now| Ok(())))
     } else {
         builder.with_root_certificates(match &options.ca {
             Some(pem) => Arc::new(roots_of(pem, Unparsable::Refuse)?),
@@ -172,19 +173,43 @@ pub(crate) fn identity(cert: Option<&str>, key: Option<&str>) -> Fallible<Option
     Ok(Some((chain, key)))
 }
 
-/// `rejectUnauthorized: false`: any certificate does, but the peer must still own its key.
-#[derive(Debug)]
-struct Unchecked(Arc<CryptoProvider>);
+/// Decides on a server's certificate (the leaf, and when) instead of the authorities; names and chains don't count.
+pub(crate) type Decision = dyn Fn(&CertificateDer<'_>, UnixTime) -> Result<(), CertificateError> + Send + Sync;
 
-impl ServerCertVerifier for Unchecked {
+/// Takes the certificates that a [`Decision`] takes. The peer must still own the certificate's key.
+pub(crate) struct Verifier {
+    decide: Box<Decision>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Verifier {
+    /// A verifier that asks `decide` alone.
+    pub(crate) fn new(
+        decide: impl Fn(&CertificateDer<'_>, UnixTime) -> Result<(), CertificateError> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            decide: Box::new(decide),
+            provider: provider(),
+        })
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Verifier")
+    }
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _end_entity: &CertificateDer<'_>,
+        end_entity: &CertificateDer<'_>,
         _intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
-        _now: UnixTime,
+        now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
+        (self.decide)(end_entity, now)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -194,7 +219,7 @@ impl ServerCertVerifier for Unchecked {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -203,11 +228,11 @@ impl ServerCertVerifier for Unchecked {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

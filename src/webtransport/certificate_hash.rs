@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
+use rustls::CertificateError;
 use sha2::{Digest, Sha256};
 use x509_parser::oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_SIG_ED25519};
 use x509_parser::prelude::{FromDer, X509Certificate, X509Version};
 use x509_parser::x509::AlgorithmIdentifier;
+
+use crate::tls::Verifier;
 
 /// A SHA-256 hash.
 pub(crate) type Hash = [u8; 32];
@@ -75,62 +74,19 @@ fn is_allowed_key(algorithm: &AlgorithmIdentifier<'_>) -> bool {
         && curve.is_some_and(|curve| curve == OID_EC_P256 || curve == OID_NIST_EC_P384)
 }
 
-/// Takes exactly the certificates that [`check`] takes; names and authorities don't count, signatures do.
-#[derive(Debug)]
-pub(crate) struct HashVerifier {
-    expected: Vec<Hash>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl HashVerifier {
-    /// A verifier that expects one of these hashes. Of none it takes nothing.
-    pub(crate) fn new(expected: Vec<Hash>, provider: Arc<CryptoProvider>) -> Self {
-        Self { expected, provider }
-    }
-}
-
-impl ServerCertVerifier for HashVerifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
+/// Takes exactly the certificates that [`check`] takes; names and authorities don't count. Of no hash it takes nothing.
+pub(crate) fn verifier(expected: Vec<Hash>) -> Arc<Verifier> {
+    Verifier::new(move |certificate, now| {
         let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        match check(end_entity, &self.expected, now) {
-            Ok(()) => Ok(ServerCertVerified::assertion()),
-            Err(Refusal::Malformed) => Err(CertificateError::BadEncoding.into()),
-            Err(Refusal::NotYetValid) => Err(CertificateError::NotValidYet.into()),
-            Err(Refusal::Expired) => Err(CertificateError::Expired.into()),
-            Err(Refusal::UnknownHash | Refusal::ForbiddenKey | Refusal::ValidForTooLong) => {
-                Err(CertificateError::ApplicationVerificationFailure.into())
+        check(certificate, &expected, now).map_err(|refusal| match refusal {
+            Refusal::Malformed => CertificateError::BadEncoding,
+            Refusal::NotYetValid => CertificateError::NotValidYet,
+            Refusal::Expired => CertificateError::Expired,
+            Refusal::UnknownHash | Refusal::ForbiddenKey | Refusal::ValidForTooLong => {
+                CertificateError::ApplicationVerificationFailure
             }
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+        })
+    })
 }
 
 #[cfg(test)]

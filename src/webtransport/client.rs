@@ -9,7 +9,7 @@ use quinn::{ClientConfig, Connection, Endpoint};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::certificate_hash::{Hash, HashVerifier};
+use super::certificate_hash::{self, Hash};
 use super::connect_stream::{self, Broken, ConnectStream, lost};
 use super::endpoint;
 use super::established::{Closer, Session, varint};
@@ -112,12 +112,11 @@ pub(crate) fn text_of(bytes: &[u8]) -> String {
 
 fn hashes_config(expected: Vec<Hash>, options: &TlsOptions) -> Result<rustls::ClientConfig, Error> {
     let refused = |error: rustls::Error| Error::new(ErrorName::TypeError, error.to_string());
-    let verifier = HashVerifier::new(expected, tls::provider());
     let builder = rustls::ClientConfig::builder_with_provider(tls::provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(refused)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
+        .with_custom_certificate_verifier(certificate_hash::verifier(expected));
     let mut config = match tls::identity(options.cert.as_deref(), options.key.as_deref())? {
         Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(refused)?,
         None => builder.with_no_client_auth(),

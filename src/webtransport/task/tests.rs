@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::*;
 use crate::tls;
-use crate::webtransport::certificate_hash::HashVerifier;
+use crate::webtransport::certificate_hash;
 
 /// Both ends of a connection; the endpoints live as long as it.
 pub(super) struct Pair {
@@ -44,7 +44,7 @@ pub(super) async fn pair_with(limits: Arc<TransportConfig>) -> Pair {
         .with_protocol_versions(tls13)
         .expect("TLS 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(HashVerifier::new(vec![hash], tls::provider())))
+        .with_custom_certificate_verifier(certificate_hash::verifier(vec![hash]))
         .with_no_client_auth();
     client.alpn_protocols = vec![b"h3".to_vec()];
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
