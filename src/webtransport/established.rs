@@ -16,10 +16,10 @@ use super::http3::capsule::Capsule;
 use super::http3::error_code::ErrorCode;
 use super::http3::{frame, stream_header};
 use super::limits::CLOSE_TIMEOUT;
-use super::session::WebTransportEvent;
+use super::session::{INTERNAL, WebTransportEvent};
 use super::streams::{Direction, Opening, ReceiveHalf, SendHalf, Stream, Streams, Tell};
 use super::{receive_stream, send_stream};
-use crate::hub::{Payload, Port};
+use crate::hub::{Payload, Port, Terminal};
 
 /// An error code as quinn takes it.
 pub(crate) fn varint(code: ErrorCode) -> VarInt {
@@ -67,7 +67,7 @@ pub(crate) struct Session {
     /// How long streams that are finished wait, after the session's end, to hear that the peer has everything.
     pub(crate) patience: OnceLock<Duration>,
     /// The tasks of its streams.
-    pub(crate) tasks: TaskTracker,
+    tasks: TaskTracker,
     pub(crate) close: watch::Sender<Option<Close>>,
     allowance: Arc<Allowance>,
 }
@@ -142,6 +142,21 @@ impl Session {
         }
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// Runs the task of a stream, which the session waits for at its end; `ended` is the stream's last event if that panics.
+    pub(crate) fn run_stream(
+        &self,
+        port: &Arc<Port>,
+        ended: WebTransportEvent,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let terminal = Terminal {
+            event: ended.into(),
+            a: INTERNAL,
+            b: 0,
+        };
+        port.spawn(terminal, self.tasks.track_future(task));
     }
 
     /// The peer has ended a stream with the code that says that the session is gone. Its word about the session may come

@@ -17,10 +17,10 @@ use tokio::sync::Notify;
 
 use super::established::{Session, varint};
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
-use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
+use super::session::{WebTransportEvent, WebTransportSession};
 use super::streams::{ReceiveEnd, ReceiveHalf};
 use crate::error::{Error, ErrorName, Result};
-use crate::hub::{Hub, Payload, Port, Terminal};
+use crate::hub::{Hub, Payload, Port};
 
 /// Bytes that a stream holds before JavaScript has asked for them, so that a read needs no round trip to the task.
 const AHEAD: usize = 128 * 1024;
@@ -43,20 +43,14 @@ impl WebTransportReceiveStream {
         let half = session.streams.take_receive(key).ok_or_else(gone)?;
         let queue = Arc::new(ReceiveQueue::new(half.first));
         let port = hub.port(id);
-        let terminal = Terminal {
-            event: WebTransportEvent::ReceiveEnded.into(),
-            a: INTERNAL,
-            b: 0,
-        };
         let task = Task {
             stream: half.stream,
             end: half.end,
             queue: queue.clone(),
-            session,
+            session: session.clone(),
             port: port.clone(),
         };
-        let tracker = task.session.tasks.clone();
-        port.spawn(terminal, tracker.track_future(task.run()));
+        session.run_stream(&port, WebTransportEvent::ReceiveEnded, task.run());
         Ok(Self { queue })
     }
 

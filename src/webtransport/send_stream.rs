@@ -13,10 +13,10 @@ use tokio::sync::Notify;
 
 use super::established::{Session, varint};
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
-use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
+use super::session::{WebTransportEvent, WebTransportSession};
 use super::streams::SendHalf;
 use crate::error::{Error, ErrorName, Result};
-use crate::hub::{Hub, Payload, Port, Terminal};
+use crate::hub::{Hub, Payload, Port};
 
 /// Bytes that a stream holds before QUIC has taken them, so that QUIC never waits for JavaScript between two writes.
 const AHEAD: usize = 128 * 1024;
@@ -41,19 +41,13 @@ impl WebTransportSendStream {
         let half = session.streams.take_send(key).ok_or_else(gone)?;
         let queue = Arc::new(SendQueue::new(half.header));
         let port = hub.port(id);
-        let terminal = Terminal {
-            event: WebTransportEvent::SendEnded.into(),
-            a: INTERNAL,
-            b: 0,
-        };
         let task = Task {
             stream: half.stream,
             queue: queue.clone(),
-            session,
+            session: session.clone(),
             port: port.clone(),
         };
-        let tracker = task.session.tasks.clone();
-        port.spawn(terminal, tracker.track_future(task.run()));
+        session.run_stream(&port, WebTransportEvent::SendEnded, task.run());
         Ok(Self { queue })
     }
 
