@@ -45,6 +45,22 @@ export interface WebSocketPingEvent extends Event {
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
+/** What is wanted of compression (permessage-deflate, RFC 7692). An empty object is the same as true. */
+export interface PerMessageDeflateOptions {
+  /** Makes the server compress each message by itself: its client keeps no window for it. */
+  serverNoContextTakeover?: boolean;
+  /** Makes the client compress each message by itself: its server keeps no window for it. */
+  clientNoContextTakeover?: boolean;
+  /** The server's window, as a power of two: 8 to 15, the default, which is 32 KiB. */
+  serverMaxWindowBits?: number;
+  /** The client's window, as a power of two: 8 to 15, the default. */
+  clientMaxWindowBits?: number;
+  /** Messages that are shorter are sent as they are; 1024 bytes by default. */
+  threshold?: number;
+  /** zlib's level, from 0 to 9; 6 by default. */
+  level?: number;
+}
+
 /** What Node adds to the constructor of WebSocket. */
 export interface WebSocketOptions extends TlsOptions {
   /** Subprotocols, the preferred one first. */
@@ -58,6 +74,8 @@ export interface WebSocketOptions extends TlsOptions {
   localAddress?: string;
   /** Resolves the server's name, or the proxy's, in the system's place; called with `{ all: true }`, as `net.connect` does it. */
   lookup?: LookupFunction;
+  /** Offers compression to the server, which it is free to take; true by default. */
+  perMessageDeflate?: boolean | PerMessageDeflateOptions;
   /**
    * A proxy to go through: `http://`, `https://` (HTTP CONNECT) or `socks5://`, then `user:password@` if need be, then host and port.
    * It resolves the server's name. Its certificate is always verified, against `ca` or what Node trusts. No environment
@@ -66,7 +84,7 @@ export interface WebSocketOptions extends TlsOptions {
   proxy?: string | URL;
   /** Fails the connection, with 1006, when it aborts before `open`. It has no effect later: call `close()`. */
   signal?: AbortSignal;
-  /** The largest message to take, in bytes after reassembly; a larger one closes with 1009. */
+  /** The largest message to take, in bytes after reassembly and inflation; a larger one closes with 1009. */
   maxMessageSize?: number;
   /** How long the opening handshake may take in all, in milliseconds. */
   handshakeTimeoutMs?: number;
@@ -263,7 +281,9 @@ export interface WebSocketServerOptions {
   ca?: Pem | Pem[];
   /** `false` lets in clients without a certificate to be trusted; `request.tls.authorized` tells them apart. */
   rejectUnauthorized?: boolean;
-  /** The largest message to take from a client, in bytes. */
+  /** Accepts compression from clients that offer it; false by default, since it costs memory and time for each client. */
+  perMessageDeflate?: boolean | PerMessageDeflateOptions;
+  /** The largest message to take from a client, in bytes after inflation. */
   maxMessageSize?: number;
   /** How long an opening handshake may take in all, in milliseconds. */
   handshakeTimeoutMs?: number;

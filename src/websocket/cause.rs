@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 
+use super::extensions;
 use super::handshake::ResponseFault;
 use super::message::Failure;
 use crate::error::system_code;
@@ -219,7 +220,16 @@ impl From<ResponseFault> for Cause {
             ResponseFault::Upgrade => ("ERR_HANDSHAKE_UPGRADE", "the answer's Upgrade is not websocket"),
             ResponseFault::Connection => ("ERR_HANDSHAKE_CONNECTION", "the answer's Connection lacks Upgrade"),
             ResponseFault::Accept => ("ERR_HANDSHAKE_ACCEPT", "the answer's Sec-WebSocket-Accept is wrong"),
-            ResponseFault::Extension => ("ERR_HANDSHAKE_EXTENSION", "the server chose an extension not asked for"),
+            ResponseFault::Extension(extensions::ResponseFault::Malformed) => {
+                ("ERR_HANDSHAKE_EXTENSION", "Sec-WebSocket-Extensions is not well-formed")
+            }
+            ResponseFault::Extension(extensions::ResponseFault::NotOffered) => {
+                ("ERR_HANDSHAKE_EXTENSION", "the server chose an extension not asked for")
+            }
+            ResponseFault::Extension(extensions::ResponseFault::Parameter) => (
+                "ERR_HANDSHAKE_EXTENSION",
+                "the server answered permessage-deflate with a parameter that is wrong or was not offered",
+            ),
             ResponseFault::Protocol => (
                 "ERR_HANDSHAKE_PROTOCOL",
                 "the server chose none of the subprotocols asked for",

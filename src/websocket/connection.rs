@@ -14,7 +14,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
 
 use super::cause::Cause;
 use super::closing::ABNORMAL;
-use super::dial::{Deadline, Destination, Route, Tls, establish_connection};
+use super::deflate::Deflate;
+use super::dial::{Deadline, Destination, Opened, Route, Tls, establish_connection};
+use super::extensions::Parameters;
 use super::frame::Role;
 use super::handshake::ClientRequest;
 use super::message::Kind;
@@ -29,7 +31,7 @@ use crate::tls::{TlsOptions, client_config};
 /// What a connection tells its `WebSocket`.
 #[napi]
 pub enum WebSocketEvent {
-    /// The opening handshake is done; the payload is the subprotocol.
+    /// The opening handshake is done; the payload is the subprotocol, NUL and the extensions in use.
     Open,
     /// A text message.
     Text,
@@ -90,6 +92,8 @@ pub struct WebSocketDestination {
     pub tls: Option<TlsOptions>,
     /// Milliseconds for names, TCP, TLS and the opening handshake together.
     pub handshake_timeout_ms: u32,
+    /// Present if permessage-deflate is offered.
+    pub deflate: Option<WebSocketDeflate>,
     /// See [`WebSocketLimits`].
     pub limits: WebSocketLimits,
 }
@@ -111,6 +115,39 @@ pub struct WebSocketProxy {
     pub password: Option<String>,
     /// Present if the proxy is spoken to over TLS.
     pub tls: Option<TlsOptions>,
+}
+
+/// What is wanted of permessage-deflate.
+#[napi(object)]
+#[derive(Clone)]
+pub struct WebSocketDeflate {
+    /// The server is to forget each message.
+    pub server_no_context_takeover: bool,
+    /// The client is to forget each message.
+    pub client_no_context_takeover: bool,
+    /// 8 to 15.
+    pub server_max_window_bits: u8,
+    /// 8 to 15.
+    pub client_max_window_bits: u8,
+    /// Shorter messages are not compressed.
+    pub threshold: u32,
+    /// Of zlib, 0 to 9.
+    pub level: u8,
+}
+
+impl From<&WebSocketDeflate> for Deflate {
+    fn from(wanted: &WebSocketDeflate) -> Self {
+        Self {
+            parameters: Parameters {
+                server_no_context_takeover: wanted.server_no_context_takeover,
+                client_no_context_takeover: wanted.client_no_context_takeover,
+                server_max_window_bits: wanted.server_max_window_bits,
+                client_max_window_bits: wanted.client_max_window_bits,
+            },
+            threshold: wanted.threshold as usize,
+            level: wanted.level,
+        }
+    }
 }
 
 /// Limits of an open connection.
@@ -161,6 +198,7 @@ impl WebSocketConnection {
         let port = hub.port(id);
         let limits = Limits::from(&destination.limits);
         let time = Duration::from_millis(destination.handshake_timeout_ms.into());
+        let deflate = destination.deflate.as_ref().map(Deflate::from);
         let (found, resolver) = if destination.looks_up {
             let (found, awaited) = oneshot::channel();
             (Some(found), Resolver::Script(awaited))
@@ -168,7 +206,7 @@ impl WebSocketConnection {
             (None, Resolver::System)
         };
         let destination = checked(destination, resolver)?;
-        let task = connect(destination, time, limits, link.clone(), port.clone());
+        let task = connect(destination, time, deflate, limits, link.clone(), port.clone());
         port.spawn(PANICKED, task);
         Ok(Self { link, found })
     }
@@ -300,11 +338,16 @@ fn checked(destination: WebSocketDestination, resolver: Resolver) -> Result<Dest
         }
         None => None,
     };
+    let deflate = destination
+        .deflate
+        .as_ref()
+        .map(|wanted| Deflate::from(wanted).parameters);
     let request = ClientRequest {
         target: destination.target,
         host: destination.authority,
         key: generate_key(),
         protocols: destination.protocols,
+        deflate,
         headers: headers(destination.headers),
     };
     Ok(Destination {
@@ -352,6 +395,12 @@ fn checked_proxy(proxy: WebSocketProxy) -> Result<Proxy> {
     })
 }
 
+/// Tells the script that the opening handshake is done, and what was agreed.
+pub(crate) fn emit_open(port: &Arc<Port>, protocol: &str, extensions: &str) {
+    let agreed = [protocol, extensions].join("\0");
+    port.emit(WebSocketEvent::Open, 0, 0, Payload::Text(&agreed));
+}
+
 /// Names and values in turn → header lines.
 pub(crate) fn headers(flat: Vec<String>) -> Vec<(String, String)> {
     let mut flat = flat.into_iter();
@@ -362,7 +411,14 @@ pub(crate) fn headers(flat: Vec<String>) -> Vec<(String, String)> {
     headers
 }
 
-async fn connect(destination: Destination, time: Duration, limits: Limits, link: Arc<Link>, port: Arc<Port>) {
+async fn connect(
+    destination: Destination,
+    time: Duration,
+    wanted: Option<Deflate>,
+    limits: Limits,
+    link: Arc<Link>,
+    port: Arc<Port>,
+) {
     // In a box of its own, so that an open connection does not keep the room that the way to it needed.
     let establishing = Box::pin(establish_connection(destination, Deadline::at(Instant::now() + time)));
     let opened = tokio::select! {
@@ -370,9 +426,16 @@ async fn connect(destination: Destination, time: Duration, limits: Limits, link:
         () = link.aborted() => Err(Cause::aborted()),
     };
     match opened {
-        Ok(opened) => {
-            port.emit(WebSocketEvent::Open, 0, 0, Payload::Text(&opened.protocol));
-            Driver::new(opened.transport, opened.rest, Role::Client, limits, link, port)
+        Ok(Opened {
+            transport,
+            rest,
+            established,
+        }) => {
+            emit_open(&port, &established.protocol, &established.extensions);
+            let deflate = wanted
+                .zip(established.deflate)
+                .map(|(wanted, parameters)| Deflate { parameters, ..wanted });
+            Driver::new(transport, rest, Role::Client, deflate, limits, link, port)
                 .run()
                 .await;
         }

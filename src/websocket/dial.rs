@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsConnector, client};
 
 use super::cause::{Cause, Phase};
-use super::handshake::{ClientRequest, parse_response};
+use super::handshake::{ClientRequest, Established, parse_response};
 use super::proxy::Proxy;
 use super::tcp::{self, Resolver};
 use super::transport::{ByteStream, Transport};
@@ -50,8 +50,8 @@ pub(crate) struct Opened {
     pub(crate) transport: Transport,
     /// What came behind the server's answer.
     pub(crate) rest: Vec<u8>,
-    /// The subprotocol, or ''.
-    pub(crate) protocol: String,
+    /// What was agreed.
+    pub(crate) established: Established,
 }
 
 /// Establishes a WebSocket connection. Cancel safe: nothing stays.
@@ -65,11 +65,11 @@ pub(crate) async fn establish_connection(destination: Destination, deadline: Dea
     )
     .await?;
     let shaken = shake_hands(&mut transport, &destination.request);
-    let (rest, protocol) = deadline.within(Phase::Handshake, shaken).await?;
+    let (rest, established) = deadline.within(Phase::Handshake, shaken).await?;
     Ok(Opened {
         transport,
         rest,
-        protocol,
+        established,
     })
 }
 
@@ -154,8 +154,8 @@ async fn encrypt<S: ByteStream>(
     deadline.within(Phase::Tls, handshake).await
 }
 
-/// Sends the request and reads the answer: what came behind it, and the subprotocol.
-async fn shake_hands(transport: &mut Transport, request: &ClientRequest) -> Result<(Vec<u8>, String), Cause> {
+/// Sends the request and reads the answer: what came behind it, and what was agreed.
+async fn shake_hands(transport: &mut Transport, request: &ClientRequest) -> Result<(Vec<u8>, Established), Cause> {
     let written = transport.write_all(&request.to_bytes()).await;
     written.map_err(|error| Cause::system(Phase::Handshake, "write", &error))?;
     let mut buffer = Vec::new();
@@ -166,8 +166,8 @@ async fn shake_hands(transport: &mut Transport, request: &ClientRequest) -> Resu
             Err(error) => return Err(Cause::read(Phase::Handshake, Some(&error))),
         }
         if let Some((response, end)) = parse_response(&buffer)? {
-            let protocol = request.check(&response)?;
-            return Ok((buffer.split_off(end), protocol));
+            let established = request.check(&response)?;
+            return Ok((buffer.split_off(end), established));
         }
     }
 }

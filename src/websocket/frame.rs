@@ -73,18 +73,33 @@ impl Masks {
 
 /// Appends one whole, final frame to `output`, masked with `mask` if there is one.
 pub(crate) fn write_frame(output: &mut Vec<u8>, opcode: OpCode, mask: Option<[u8; 4]>, payload: &[u8]) {
-    output.reserve(MAX_HEADER + payload.len());
     let header = FrameHeader {
         opcode,
         mask,
         ..FrameHeader::default()
     };
+    write(output, &header, payload);
+}
+
+/// Appends a whole message in one frame, its payload compressed (RFC 7692 section 6.1).
+pub(crate) fn write_compressed(output: &mut Vec<u8>, opcode: OpCode, mask: Option<[u8; 4]>, payload: &[u8]) {
+    let header = FrameHeader {
+        opcode,
+        mask,
+        rsv1: true,
+        ..FrameHeader::default()
+    };
+    write(output, &header, payload);
+}
+
+fn write(output: &mut Vec<u8>, header: &FrameHeader, payload: &[u8]) {
+    output.reserve(MAX_HEADER + payload.len());
     header
         .format(payload.len() as u64, output)
         .expect("writing to a Vec does not fail");
     let start = output.len();
     output.extend_from_slice(payload);
-    if let Some(mask) = mask {
+    if let Some(mask) = header.mask {
         apply_mask(&mut output[start..], mask);
     }
 }

@@ -1,5 +1,7 @@
 //! What the fuzz targets of `fuzz/` do with a peer's bytes. Their corpora are replayed as tests.
 
+use super::deflate::{ContextTakeover, Inflater};
+use super::extensions::{self, Parameters};
 use super::frame::Role;
 use super::handshake::{ClientRequest, parse_request, parse_response};
 use super::message::{Incoming, Kind, MessageReader};
@@ -16,8 +18,9 @@ pub(super) enum Seen {
 }
 
 impl Seen {
-    fn of(incoming: Incoming<'_>) -> Self {
-        match incoming {
+    /// `None`: nothing came, but a pause.
+    pub(super) fn of(incoming: Incoming<'_>) -> Option<Self> {
+        Some(match incoming {
             Incoming::Text(text) => Self::Text(text.into()),
             Incoming::Binary(bytes) => Self::Binary(bytes.into()),
             Incoming::Assembled(Kind::Text, bytes) => Self::Text(String::from_utf8(bytes.into()).expect("was checked")),
@@ -25,7 +28,8 @@ impl Seen {
             Incoming::Ping(bytes) => Self::Ping(bytes.into()),
             Incoming::Pong(bytes) => Self::Pong(bytes.into()),
             Incoming::Close(frame) => Self::Close(frame.map(|frame| (frame.code, frame.reason.into()))),
-        }
+            Incoming::Pause => return None,
+        })
     }
 }
 
@@ -38,7 +42,7 @@ pub(super) fn read(reader: &mut MessageReader, stream: &[u8], size: usize) -> Ve
         let mut position = 0;
         loop {
             match reader.next(&mut buffer, &mut position) {
-                Ok(Some(incoming)) => seen.push(Seen::of(incoming)),
+                Ok(Some(incoming)) => seen.extend(Seen::of(incoming)),
                 Ok(None) => break,
                 Err(failure) => {
                     seen.push(Seen::Failed(failure.code));
@@ -52,16 +56,22 @@ pub(super) fn read(reader: &mut MessageReader, stream: &[u8], size: usize) -> Ve
     seen
 }
 
-/// Frames: the first byte chooses the role, the second the size of the pieces. The pieces give what the whole gives, no
-/// message is over the limit, and nothing follows a failure.
+/// Frames: the first byte chooses the role and whether permessage-deflate is agreed, the second the size of the pieces.
+/// The pieces give what the whole gives, no message is over the limit, and nothing follows a failure.
 pub fn frames(data: &[u8]) {
     const LIMIT: usize = 70_000;
-    let [role, size, stream @ ..] = data else {
+    let [choice, size, stream @ ..] = data else {
         return;
     };
-    let role = if role & 1 == 0 { Role::Client } else { Role::Server };
-    let whole = read(&mut MessageReader::new(role, LIMIT), stream, usize::MAX);
-    let pieces = read(&mut MessageReader::new(role, LIMIT), stream, 1 + usize::from(*size));
+    let role = if choice & 1 == 0 { Role::Client } else { Role::Server };
+    let inflater = || match choice & 6 {
+        2 => Some(Inflater::new(ContextTakeover::Allowed)),
+        4 => Some(Inflater::new(ContextTakeover::RuledOut)),
+        _ => None,
+    };
+    let reader = || MessageReader::new(role, LIMIT).with_inflater(inflater());
+    let whole = read(&mut reader(), stream, usize::MAX);
+    let pieces = read(&mut reader(), stream, 1 + usize::from(*size));
     assert_eq!(whole, pieces);
     for (index, seen) in whole.iter().enumerate() {
         match seen {
@@ -96,10 +106,32 @@ pub fn response(data: &[u8]) {
         host: "localhost".into(),
         key: "dGhlIHNhbXBsZSBub25jZQ==".into(),
         protocols: vec!["chat".into()],
+        deflate: Some(Parameters::default()),
         headers: Vec::new(),
     };
-    if let Ok(protocol) = request.check(&response) {
+    if let Ok(established) = request.check(&response) {
+        let protocol = established.protocol;
         assert!(response.status == 101 && (protocol.is_empty() || protocol == "chat"));
+    }
+}
+
+/// `Sec-WebSocket-Extensions`, from either end: what a server accepts its client understands alike.
+pub fn extensions(data: &[u8]) {
+    let Ok(value) = std::str::from_utf8(data) else {
+        return;
+    };
+    // Only for what it might do.
+    let _ignored = extensions::read_response(value, Some(&Parameters::default()));
+    let Ok(offers) = extensions::parse(value) else {
+        return;
+    };
+    if let Some((agreed, response)) = extensions::accept(&offers, &Parameters::default()) {
+        let offered = Parameters {
+            server_no_context_takeover: false,
+            client_no_context_takeover: false,
+            ..agreed
+        };
+        assert_eq!(extensions::read_response(&response, Some(&offered)), Ok(Some(agreed)));
     }
 }
 
@@ -129,6 +161,11 @@ mod tests {
     #[test]
     fn response() {
         replay("websocket_response", super::response);
+    }
+
+    #[test]
+    fn extensions() {
+        replay("websocket_extensions", super::extensions);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::extensions::{self, Parameters};
+
 /// Bytes that a request or a response may have, up to its empty line.
 pub(crate) const MAX_HEAD: usize = 65_536;
 /// Header lines that it may have.
@@ -24,6 +26,8 @@ pub(crate) struct ClientRequest {
     pub(crate) key: String,
     /// Subprotocols, the preferred one first.
     pub(crate) protocols: Vec<String>,
+    /// What is wanted of permessage-deflate, if it is offered.
+    pub(crate) deflate: Option<Parameters>,
     /// The caller's own; a `Host` among them replaces ours.
     pub(crate) headers: Vec<Header>,
 }
@@ -42,6 +46,9 @@ impl ClientRequest {
         if !self.protocols.is_empty() {
             put(&mut head, "Sec-WebSocket-Protocol", &self.protocols.join(", "));
         }
+        if let Some(deflate) = &self.deflate {
+            put(&mut head, "Sec-WebSocket-Extensions", &extensions::offer(deflate));
+        }
         for (name, value) in &self.headers {
             put(&mut head, name, value);
         }
@@ -49,8 +56,8 @@ impl ClientRequest {
         to_latin1(&head)
     }
 
-    /// Whether `response` opens the connection (section 4.1): the subprotocol ('' if none), or what is wrong.
-    pub(crate) fn check(&self, response: &Response) -> Result<String, ResponseFault> {
+    /// Whether `response` opens the connection (section 4.1), and what was agreed; or what is wrong.
+    pub(crate) fn check(&self, response: &Response) -> Result<Established, ResponseFault> {
         // 1.
         if response.status != 101 {
             return Err(ResponseFault::Status(response.status));
@@ -68,19 +75,35 @@ impl ClientRequest {
         if one(&response.headers, "sec-websocket-accept") != Some(derive_accept_key(self.key.as_bytes()).as_str()) {
             return Err(ResponseFault::Accept);
         }
-        // 5. No extension is asked for, so none can be agreed.
-        if values(&response.headers, "sec-websocket-extensions").any(|value| !value.is_empty()) {
-            return Err(ResponseFault::Extension);
-        }
+        // 5.
+        let extensions = list(&response.headers, "sec-websocket-extensions");
+        let deflate =
+            extensions::read_response(&extensions, self.deflate.as_ref()).map_err(ResponseFault::Extension)?;
         // 6.
         let mut protocols = values(&response.headers, "sec-websocket-protocol");
-        match (protocols.next(), protocols.next()) {
+        let protocol = match (protocols.next(), protocols.next()) {
             // WHATWG adds: one that was asked for has to be acknowledged.
-            (None, _) if self.protocols.is_empty() => Ok(String::new()),
-            (Some(protocol), None) if self.protocols.iter().any(|asked| asked == protocol) => Ok(protocol.to_owned()),
-            (Some(_) | None, _) => Err(ResponseFault::Protocol),
-        }
+            (None, _) if self.protocols.is_empty() => String::new(),
+            (Some(protocol), None) if self.protocols.iter().any(|asked| asked == protocol) => protocol.to_owned(),
+            (Some(_) | None, _) => return Err(ResponseFault::Protocol),
+        };
+        Ok(Established {
+            protocol,
+            extensions,
+            deflate,
+        })
     }
+}
+
+/// What both ends have agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Established {
+    /// The subprotocol, or ''.
+    pub(crate) protocol: String,
+    /// "Extensions in use": the server's header as it is, or ''.
+    pub(crate) extensions: String,
+    /// permessage-deflate, if it is among them.
+    pub(crate) deflate: Option<Parameters>,
 }
 
 /// What is wrong with a server's answer.
@@ -96,8 +119,8 @@ pub(crate) enum ResponseFault {
     Connection,
     /// `Sec-WebSocket-Accept` is missing, wrong or there twice.
     Accept,
-    /// An extension that was not asked for.
-    Extension,
+    /// An extension that was not asked for, or not like this.
+    Extension(extensions::ResponseFault),
     /// A subprotocol that was not asked for, two, or none of those that were.
     Protocol,
 }
@@ -263,12 +286,21 @@ impl ServerRequest {
                 protocols.push(protocol.to_owned());
             }
         }
+        // 9.
+        extensions::parse(&list(&headers, "sec-websocket-extensions")).map_err(|_| Refusal::BadRequest)?;
         Ok(Self {
             target: target.to_owned(),
             headers,
             protocols,
             key,
         })
+    }
+
+    /// Chooses permessage-deflate, if the client offers it in a way that goes with `wanted`: the parameters and the value
+    /// of our `Sec-WebSocket-Extensions`.
+    pub(crate) fn negotiate(&self, wanted: &Parameters) -> Option<(Parameters, String)> {
+        let offers = list(&self.headers, "sec-websocket-extensions");
+        extensions::accept(&extensions::parse(&offers).ok()?, wanted)
     }
 
     /// The bytes that open the connection. `protocol` is one of `protocols`; `headers` are valid.
@@ -347,6 +379,12 @@ fn values<'a>(headers: &'a [Header], name: &str) -> impl Iterator<Item = &'a str
         .iter()
         .filter(move |header| header.0.eq_ignore_ascii_case(name))
         .map(|header| header.1.as_str())
+}
+
+/// The value of a header that is a list, all its lines together.
+fn list(headers: &[Header], name: &str) -> String {
+    let lines: Vec<&str> = values(headers, name).filter(|value| !value.is_empty()).collect();
+    lines.join(", ")
 }
 
 /// The value of a header that must be there exactly once.

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::accept::{Accepted, Adopted, Answer, Reception, Requests, SERVICE_UNAVAILABLE};
 use super::closing::{ABNORMAL, Ended};
-use super::connection::{PANICKED, WebSocketConnection, WebSocketEvent, WebSocketLimits, headers};
+use super::connection::{PANICKED, WebSocketConnection, WebSocketDeflate, WebSocketLimits, emit_open, headers};
+use super::deflate::Deflate;
 #[cfg(unix)]
 use super::descriptor::duplicate;
 use super::duplex_stream::DuplexStream;
@@ -65,6 +66,8 @@ pub struct WebSocketListenerOptions {
     pub handshake_timeout_ms: u32,
     /// Clients that may be in that time at once; the others wait in the system's queue.
     pub max_pending_handshakes: u32,
+    /// Present if permessage-deflate is accepted.
+    pub deflate: Option<WebSocketDeflate>,
     /// Of the connections.
     pub limits: WebSocketLimits,
 }
@@ -89,6 +92,7 @@ pub struct WebSocketListener {
     pending: Arc<Semaphore>,
     /// As many stand in it as have a permit of `pending`.
     adoptions: mpsc::UnboundedSender<Adoption>,
+    deflate: Option<Deflate>,
     limits: Limits,
 }
 
@@ -119,6 +123,7 @@ impl WebSocketListener {
             closing: CancellationToken::new(),
         });
         let limits = Limits::from(&options.limits);
+        let deflate = options.deflate.as_ref().map(Deflate::from);
         let port = hub.port(id);
         let terminal = Terminal {
             event: WebSocketListenerEvent::Closed.into(),
@@ -136,6 +141,7 @@ impl WebSocketListener {
             reception,
             pending,
             adoptions,
+            deflate,
             limits,
         })
     }
@@ -183,15 +189,28 @@ impl WebSocketListener {
         let link = Link::new(Role::Server);
         let port = hub.port(id);
         let (to, transport) = oneshot::channel();
+        let mut agreed = Agreed {
+            protocol: protocol.unwrap_or_default(),
+            extensions: String::new(),
+            deflate: None,
+        };
         if let Some(waiting) = self.reception.requests.take(request) {
-            let response = waiting.request.accept(protocol.as_deref(), &headers(header_lines));
+            let mut lines = headers(header_lines);
+            if let Some(wanted) = self.deflate
+                && let Some((parameters, extensions)) = waiting.request.negotiate(&wanted.parameters)
+            {
+                lines.push(("Sec-WebSocket-Extensions".to_owned(), extensions.clone()));
+                agreed.extensions = extensions;
+                agreed.deflate = Some(Deflate { parameters, ..wanted });
+            }
+            let protocol = Some(agreed.protocol.as_str()).filter(|protocol| !protocol.is_empty());
+            let response = waiting.request.accept(protocol, &lines);
             // If the client has gone in this moment, `transport` says so.
             let _gone = waiting.answer.send(Answer::Accept { response, to });
         }
-        let protocol = protocol.unwrap_or_default();
         port.spawn(
             PANICKED,
-            serve(transport, protocol, self.limits, link.clone(), port.clone()),
+            serve(transport, agreed, self.limits, link.clone(), port.clone()),
         );
         WebSocketConnection::accepted(link)
     }
@@ -262,9 +281,16 @@ impl Drop for WebSocketListener {
     }
 }
 
+/// What the server has chosen from a request.
+struct Agreed {
+    protocol: String,
+    extensions: String,
+    deflate: Option<Deflate>,
+}
+
 async fn serve(
     transport: oneshot::Receiver<Accepted>,
-    protocol: String,
+    agreed: Agreed,
     limits: Limits,
     link: Arc<Link>,
     port: Arc<Port>,
@@ -275,8 +301,8 @@ async fn serve(
     };
     match accepted {
         Some((transport, rest)) => {
-            port.emit(WebSocketEvent::Open, 0, 0, Payload::Text(&protocol));
-            Driver::new(transport, rest, Role::Server, limits, link, port)
+            emit_open(&port, &agreed.protocol, &agreed.extensions);
+            Driver::new(transport, rest, Role::Server, agreed.deflate, limits, link, port)
                 .run()
                 .await;
         }

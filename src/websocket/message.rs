@@ -3,6 +3,8 @@
 //!
 //! A message that lies whole in the read buffer is handed out as a slice of it: no allocation, no copy. Any other is
 //! gathered into one buffer, checked against the size limit by its header, unmasked and checked for UTF-8 as it comes.
+//! A compressed one ([RFC 7692](https://www.rfc-editor.org/rfc/rfc7692#section-6)) is inflated as it comes, and checked
+//! against the size limit as it comes out.
 
 use std::io::Cursor;
 
@@ -11,12 +13,19 @@ use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
+use super::deflate::{Corrupt, Inflater, OUTPUT, Whole};
 use super::frame::{MAX_CONTROL_PAYLOAD, MAX_HEADER, Role, advance_mask, apply_mask};
 
-/// Frames that one message may have. A peer could otherwise keep us busy for ever with empty ones.
-const MAX_FRAGMENTS: u32 = 131_072;
+mod assembly;
+
+use assembly::{Assembly, Form};
+
 /// Bytes set aside at once for a message that has only been announced.
 const MAX_FIRST_RESERVATION: usize = 1 << 20;
+/// Compressed bytes that are inflated at once: to four megabytes at most.
+const COMPRESSED_PIECE: usize = 4 * 1024;
+/// Inflated bytes after which others get their turn, and the script is asked whether it has room.
+const INFLATED_A_TURN: usize = 1 << 20;
 
 /// What a data message holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +34,15 @@ pub(crate) enum Kind {
     Text,
     /// Bytes.
     Binary,
+}
+
+impl From<Kind> for Data {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Text,
+            Kind::Binary => Self::Binary,
+        }
+    }
 }
 
 /// What came from the peer, in order.
@@ -42,6 +60,8 @@ pub(crate) enum Incoming<'a> {
     Pong(&'a [u8]),
     /// The peer's Close frame. Nothing that follows it counts.
     Close(Option<CloseFrame<'a>>),
+    /// Much was inflated: call again with the rest of the input, when there is room and others had their turn.
+    Pause,
 }
 
 /// Code and reason of a Close frame that has a body.
@@ -74,19 +94,10 @@ const TOO_BIG: Failure = Failure {
     code: 1009,
     reason: "message too big",
 };
-const TOO_MANY_FRAGMENTS: Failure = Failure {
-    code: 1008,
-    reason: "too many fragments",
+const CORRUPT: Failure = Failure {
+    code: 1007,
+    reason: "invalid compressed data",
 };
-
-/// The message that is being gathered.
-struct Assembly {
-    kind: Kind,
-    data: BytesMut,
-    /// How much of `data` is known to be whole UTF-8 sequences.
-    validated: usize,
-    fragments: u32,
-}
 
 /// The data frame whose payload is arriving.
 struct Arriving {
@@ -107,6 +118,10 @@ pub(crate) struct MessageReader {
     max_message_size: usize,
     assembly: Option<Assembly>,
     arriving: Option<Arriving>,
+    /// Where permessage-deflate is agreed.
+    inflater: Option<Inflater>,
+    /// Bytes inflated in this turn.
+    inflated: usize,
 }
 
 impl MessageReader {
@@ -117,6 +132,20 @@ impl MessageReader {
             max_message_size,
             assembly: None,
             arriving: None,
+            inflater: None,
+            inflated: 0,
+        }
+    }
+
+    /// With permessage-deflate.
+    pub(crate) fn with_inflater(self, inflater: Option<Inflater>) -> Self {
+        Self { inflater, ..self }
+    }
+
+    /// Gives back what the thread has lent, at the end of a turn. What was handed out last is gone.
+    pub(crate) fn release(&mut self) {
+        if let Some(inflater) = &mut self.inflater {
+            inflater.release();
         }
     }
 
@@ -130,11 +159,16 @@ impl MessageReader {
         position: &mut usize,
     ) -> Result<Option<Incoming<'a>>, Failure> {
         loop {
+            if self.inflated >= INFLATED_A_TURN {
+                self.inflated = 0;
+                return Ok(Some(Incoming::Pause));
+            }
             if let Some(arriving) = &self.arriving {
                 let length = arriving.remaining.min(input.len() - *position);
                 if length == 0 && arriving.remaining > 0 {
                     return Ok(None);
                 }
+                let length = length.min(self.most_at_once());
                 let chunk = &mut input[*position..*position + length];
                 *position += length;
                 if let Some((kind, data)) = self.append(chunk)? {
@@ -163,30 +197,31 @@ impl MessageReader {
                     return read_control(control, payload).map(Some);
                 }
                 OpCode::Data(data) => {
-                    let length = self.check_size(length)?;
+                    let length = self.check_size(&header, length)?;
                     let kind = match data {
                         Data::Text => Some(Kind::Text),
                         Data::Binary => Some(Kind::Binary),
                         Data::Continue | Data::Reserved(_) => None,
                     };
                     match kind {
+                        Some(kind) if whole && header.is_final && header.rsv1 => {
+                            let payload = take(input, start, length, header.mask, position);
+                            if let Some(length) = self.inflate_whole(kind, payload, position)? {
+                                let inflater = self.inflater.as_ref().expect("RSV1 is for those that have one");
+                                return borrowed(kind, inflater.output(length)).map(Some);
+                            }
+                            continue;
+                        }
                         Some(kind) if whole && header.is_final => {
                             let payload = take(input, start, length, header.mask, position);
-                            return Ok(Some(match kind {
-                                Kind::Text => {
-                                    Incoming::Text(simdutf8::basic::from_utf8(payload).map_err(|_| NOT_UTF8)?)
-                                }
-                                Kind::Binary => Incoming::Binary(payload),
-                            }));
+                            return borrowed(kind, payload).map(Some);
+                        }
+                        Some(kind) if header.rsv1 => {
+                            self.assembly = Some(Assembly::new(kind, Form::Deflated { received: 0 }, 0));
                         }
                         Some(kind) => {
-                            let data = BytesMut::with_capacity(length.min(MAX_FIRST_RESERVATION));
-                            self.assembly = Some(Assembly {
-                                kind,
-                                data,
-                                validated: 0,
-                                fragments: 0,
-                            });
+                            let expected = length.min(MAX_FIRST_RESERVATION);
+                            self.assembly = Some(Assembly::new(kind, Form::Plain, expected));
                         }
                         None => {}
                     }
@@ -201,11 +236,46 @@ impl MessageReader {
         }
     }
 
+    /// Inflates a message of which all data is there. Returns its length if the thread's output holds it; otherwise it is
+    /// to be gathered, and `position` is moved back to what is left of its data, which is not masked any more.
+    fn inflate_whole(&mut self, kind: Kind, payload: &[u8], position: &mut usize) -> Result<Option<usize>, Failure> {
+        let inflater = self.inflater.as_mut().expect("RSV1 is for those that have one");
+        match inflater.whole(payload).map_err(|Corrupt| CORRUPT)? {
+            Whole::Fits(length) if length > self.max_message_size => Err(TOO_BIG),
+            Whole::Fits(length) => {
+                self.inflated += length;
+                Ok(Some(length))
+            }
+            Whole::Longer(read) => {
+                let mut assembly = Assembly::new(kind, Form::Deflated { received: read }, 2 * OUTPUT);
+                assembly.add(inflater.output(OUTPUT), self.max_message_size)?;
+                self.inflated += OUTPUT;
+                self.assembly = Some(assembly);
+                let remaining = payload.len() - read;
+                *position -= remaining;
+                self.arriving = Some(Arriving {
+                    remaining,
+                    is_final: true,
+                    mask: None,
+                });
+                Ok(None)
+            }
+        }
+    }
+
+    /// Bytes of arriving payload that are used at once.
+    fn most_at_once(&self) -> usize {
+        match self.assembly.as_ref().map(|assembly| assembly.form) {
+            Some(Form::Deflated { .. }) => COMPRESSED_PIECE,
+            Some(Form::Plain) | None => usize::MAX,
+        }
+    }
+
     /// Where to read the rest of a long payload to, without a detour, and how many bytes belong there at most.
     /// Append to the buffer, then call `arrived`.
     pub(crate) fn payload_room(&mut self) -> Option<(&mut BytesMut, usize)> {
         let (assembly, arriving) = (self.assembly.as_mut()?, self.arriving.as_ref()?);
-        if arriving.remaining == 0 {
+        if arriving.remaining == 0 || assembly.form != Form::Plain {
             return None;
         }
         if assembly.data.capacity() == assembly.data.len() {
@@ -231,11 +301,25 @@ impl MessageReader {
     }
 
     /// Appends payload to the assembly and returns the message if it is complete.
-    fn append(&mut self, chunk: &[u8]) -> Result<Option<(Kind, Bytes)>, Failure> {
-        if !chunk.is_empty() {
-            let assembly = self.assembly.as_mut().expect("an arriving payload has an assembly");
-            assembly.data.extend_from_slice(chunk);
-            self.arrived(chunk.len())?;
+    fn append(&mut self, chunk: &mut [u8]) -> Result<Option<(Kind, Bytes)>, Failure> {
+        let assembly = self.assembly.as_mut().expect("an arriving payload has an assembly");
+        match &mut assembly.form {
+            Form::Plain if chunk.is_empty() => {}
+            Form::Plain => {
+                assembly.data.extend_from_slice(chunk);
+                self.arrived(chunk.len())?;
+            }
+            Form::Deflated { received } => {
+                *received += chunk.len();
+                let arriving = self.arriving.as_mut().expect("it is arriving");
+                arriving.remaining -= chunk.len();
+                if let Some(mask) = &mut arriving.mask {
+                    apply_mask(chunk, *mask);
+                    *mask = advance_mask(*mask, chunk.len());
+                }
+                let inflater = self.inflater.as_mut().expect("RSV1 is for those that have one");
+                self.inflated += assembly.inflate(inflater, chunk, self.max_message_size)?;
+            }
         }
         let is_final = match &self.arriving {
             Some(Arriving {
@@ -247,11 +331,11 @@ impl MessageReader {
         if !is_final {
             return Ok(None);
         }
-        let assembly = self.assembly.take().expect("an arriving payload has an assembly");
-        if assembly.kind == Kind::Text && assembly.validated < assembly.data.len() {
-            return Err(NOT_UTF8);
+        let mut assembly = self.assembly.take().expect("an arriving payload has an assembly");
+        if let (Form::Deflated { .. }, Some(inflater)) = (assembly.form, &mut self.inflater) {
+            self.inflated += assembly.finish(inflater, self.max_message_size)?;
         }
-        Ok(Some((assembly.kind, assembly.data.freeze())))
+        assembly.complete().map(Some)
     }
 
     /// Fails as soon as the first two bytes of a header are wrong, whether the rest comes or not.
@@ -270,8 +354,10 @@ impl MessageReader {
 
     /// Everything that a header alone can get wrong, but for how a length is written and the size of a message.
     fn check_header(&self, header: &FrameHeader, length: u64) -> Result<(), Failure> {
-        // RSV1 is permessage-deflate's, on the first frame of a data message; no extension has been agreed.
-        if header.rsv1 || header.rsv2 || header.rsv3 {
+        // RSV1 is permessage-deflate's, on the first frame of a data message (RFC 7692 section 6).
+        let may_be_compressed =
+            self.inflater.is_some() && matches!(header.opcode, OpCode::Data(Data::Text | Data::Binary));
+        if (header.rsv1 && !may_be_compressed) || header.rsv2 || header.rsv3 {
             return Err(protocol_error("reserved bits are set"));
         }
         match (self.role, header.mask) {
@@ -296,36 +382,31 @@ impl MessageReader {
     }
 
     /// Counts a data frame of `length` bytes against the limits of its message.
-    fn check_size(&mut self, length: u64) -> Result<usize, Failure> {
-        let before = match &mut self.assembly {
-            Some(assembly) => {
-                assembly.fragments += 1;
-                if assembly.fragments >= MAX_FRAGMENTS {
-                    return Err(TOO_MANY_FRAGMENTS);
-                }
-                assembly.data.len()
-            }
-            None => 0,
+    fn check_size(&mut self, header: &FrameHeader, length: u64) -> Result<usize, Failure> {
+        let (before, form) = match &mut self.assembly {
+            Some(assembly) => (assembly.count_frame()?, assembly.form),
+            None if header.rsv1 => (0, Form::Deflated { received: 0 }),
+            None => (0, Form::Plain),
+        };
+        let limit = match form {
+            Form::Plain => self.max_message_size,
+            // What can't be compressed grows by a few bytes in every ten thousand.
+            Form::Deflated { .. } => self.max_message_size + self.max_message_size / 64 + 1024,
         };
         match usize::try_from(length) {
-            Ok(length) if length <= self.max_message_size.saturating_sub(before) => Ok(length),
+            Ok(length) if length <= limit.saturating_sub(before) => Ok(length),
             Ok(_) | Err(_) => Err(TOO_BIG),
         }
     }
 }
 
-impl Assembly {
-    /// Checks what came since the last time. A sequence that is cut at the end may be right, so it waits.
-    fn validate(&mut self) -> Result<(), Failure> {
-        if self.kind == Kind::Binary {
-            return Ok(());
-        }
-        match simdutf8::compat::from_utf8(&self.data[self.validated..]) {
-            Ok(text) => self.validated += text.len(),
-            Err(error) if error.error_len().is_none() => self.validated += error.valid_up_to(),
-            Err(_) => return Err(NOT_UTF8),
-        }
-        Ok(())
+/// A message that lies whole in memory.
+fn borrowed(kind: Kind, data: &[u8]) -> Result<Incoming<'_>, Failure> {
+    match kind {
+        Kind::Text => simdutf8::basic::from_utf8(data)
+            .map(Incoming::Text)
+            .map_err(|_| NOT_UTF8),
+        Kind::Binary => Ok(Incoming::Binary(data)),
     }
 }
 

@@ -1,16 +1,21 @@
 //! WebSocket: the network half of `WebSocket` and `WebSocketServer` (RFC 6455).
 //!
 //! `connection` and `listener` are the doors. Behind them `dial` and `accept` make connections, and one `task` owns each
-//! open one. `handshake`, `frame`, `message` and `closing` are pure: bytes and values in, bytes and values out.
+//! open one. `handshake`, `extensions`, `frame`, `message`, `deflate` and `closing` are pure: bytes and values in, bytes
+//! and values out.
 
 pub(crate) mod accept;
 pub(crate) mod cause;
+pub(crate) mod chunk;
 pub(crate) mod closing;
+pub(crate) mod compression;
 pub(crate) mod connection;
+pub(crate) mod deflate;
 #[cfg(unix)]
 pub(crate) mod descriptor;
 pub(crate) mod dial;
 pub(crate) mod duplex_stream;
+pub(crate) mod extensions;
 pub(crate) mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

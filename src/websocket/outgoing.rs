@@ -5,74 +5,21 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
 
+use super::chunk::{CHUNK, Chunk, Form, consume, slices};
 use super::closing::{Closing, GOING_AWAY, close_payload};
 use super::frame::{MAX_HEADER, Masks, Role, write_frame};
 use super::message::Kind;
 
-/// Frames are gathered into chunks of this size; a larger frame is a chunk of its own.
-const CHUNK: usize = 64 * 1024;
 /// Up to here one thread writes itself; copying more into the socket is the task's work.
 const DIRECT: usize = 64 * 1024;
 /// Pongs that wait at most; of a flood of pings only the latest are answered.
 const MAX_PONGS: usize = 16;
-/// Chunks that one vectored write takes.
-pub(crate) const MAX_SLICES: usize = 64;
-
-/// Frames, ready for the wire.
-#[derive(Default)]
-pub(crate) struct Chunk {
-    pub(crate) bytes: Vec<u8>,
-    /// How much of them is the application's data: what `bufferedAmount` counts.
-    application: usize,
-    written: usize,
-}
-
-impl Chunk {
-    fn reported(&self) -> usize {
-        (self.application as u128 * self.written as u128 / self.bytes.len().max(1) as u128) as usize
-    }
-
-    /// What is left of it.
-    pub(crate) fn rest(&self) -> &[u8] {
-        &self.bytes[self.written..]
-    }
-}
-
-/// Takes `length` written bytes off `chunks`; returns how much of the application's data went with them.
-pub(crate) fn consume(chunks: &mut VecDeque<Chunk>, mut length: usize) -> usize {
-    let mut application = 0;
-    while let Some(chunk) = chunks.front_mut() {
-        let before = chunk.reported();
-        let step = length.min(chunk.rest().len());
-        chunk.written += step;
-        length -= step;
-        application += chunk.reported() - before;
-        if !chunk.rest().is_empty() {
-            break;
-        }
-        chunks.pop_front();
-    }
-    application
-}
-
-/// The slices of one vectored write.
-pub(crate) fn slices(chunks: &VecDeque<Chunk>) -> ([IoSlice<'_>; MAX_SLICES], usize) {
-    let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-    let mut count = 0;
-    for (slice, chunk) in slices.iter_mut().zip(chunks) {
-        *slice = IoSlice::new(chunk.rest());
-        count += 1;
-    }
-    (slices, count)
-}
-
 /// Who may write to the socket.
 enum Writer {
     /// The opening handshake is not done, or the transport has ended: nobody.
@@ -88,6 +35,8 @@ pub(crate) struct Queue {
     role: Role,
     chunks: VecDeque<Chunk>,
     writer: Writer,
+    /// Messages from this length on are left to the task, which compresses them.
+    compressed_from: Option<usize>,
     /// The handshake of Close frames; kept here because both threads move it.
     pub(crate) closing: Closing,
     /// Answers to pings that wait, the latest ones (RFC 6455 section 5.5.3).
@@ -121,7 +70,8 @@ thread_local! {
     }));
 }
 
-fn mask(role: Role) -> Option<[u8; 4]> {
+/// The mask of a frame from this end.
+pub(crate) fn mask(role: Role) -> Option<[u8; 4]> {
     match role {
         Role::Client => Some(MASKS.with_borrow_mut(Masks::next)),
         Role::Server => None,
@@ -135,6 +85,7 @@ impl Outgoing {
             role,
             chunks: VecDeque::new(),
             writer: Writer::None,
+            compressed_from: None,
             closing: Closing::new(),
             pongs: VecDeque::new(),
             unreported: 0,
@@ -157,11 +108,11 @@ impl Outgoing {
         let mut queue = self.lock();
         if queue.closing.takes_data() {
             for (kind, data) in messages {
-                let opcode = match kind {
-                    Kind::Text => Data::Text,
-                    Kind::Binary => Data::Binary,
-                };
-                queue.add(OpCode::Data(opcode), data, data.len(), size);
+                if queue.compressed_from.is_some_and(|length| data.len() >= length) {
+                    queue.add_message(kind, data, size);
+                } else {
+                    queue.add(OpCode::Data(kind.into()), data, data.len(), size);
+                }
             }
         }
         queue.pass_on()
@@ -230,27 +181,31 @@ impl Outgoing {
 
 impl Queue {
     fn add(&mut self, opcode: OpCode, payload: &[u8], application: usize, more: usize) {
-        let length = payload.len() + MAX_HEADER;
-        let fits = self
-            .chunks
-            .back()
-            .is_some_and(|last| last.bytes.len() + length <= CHUNK);
-        if !fits {
-            let bytes = Vec::with_capacity(length + more.min(CHUNK.saturating_sub(length)));
-            self.chunks.push_back(Chunk {
-                bytes,
-                ..Chunk::default()
-            });
-        }
         let mask = mask(self.role);
-        let chunk = self.chunks.back_mut().expect("one is there");
+        let chunk = self.room(Form::Frames, payload.len() + MAX_HEADER, more);
         write_frame(&mut chunk.bytes, opcode, mask, payload);
         chunk.application += application;
     }
 
+    fn add_message(&mut self, kind: Kind, data: &[u8], more: usize) {
+        self.room(Form::Messages, data.len() + MAX_HEADER, more)
+            .add_message(kind, data);
+    }
+
+    /// The chunk that takes the next `length` bytes; `more` may follow.
+    fn room(&mut self, form: Form, length: usize, more: usize) -> &mut Chunk {
+        if !self.chunks.back().is_some_and(|last| last.has_room(form, length)) {
+            let capacity = length + more.min(CHUNK.saturating_sub(length));
+            self.chunks.push_back(Chunk::with_capacity(form, capacity));
+        }
+        self.chunks.back_mut().expect("one is there")
+    }
+
     /// Tries to write what was added to an empty queue, or leaves it to the task.
     fn pass_on(&mut self) -> Added {
-        if let Writer::Anyone(stream) = &self.writer {
+        if let Writer::Anyone(stream) = &self.writer
+            && self.chunks.iter().all(|chunk| chunk.form == Form::Frames)
+        {
             let total: usize = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
             if total <= DIRECT {
                 let (slices, count) = slices(&self.chunks);
@@ -283,8 +238,10 @@ impl Queue {
     }
 
     /// The opening handshake is done: the task may write, and what it lets others write goes to `direct`.
-    pub(crate) fn open(&mut self, direct: Option<Arc<OwnedWriteHalf>>) {
+    /// Messages from the length `compressed_from` on are left to be compressed.
+    pub(crate) fn open(&mut self, direct: Option<Arc<OwnedWriteHalf>>, compressed_from: Option<usize>) {
         self.writer = Writer::Task(direct);
+        self.compressed_from = compressed_from;
     }
 
     /// The transport has ended: nothing is written any more.
@@ -353,30 +310,6 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn chunk(length: usize, application: usize) -> Chunk {
-        Chunk {
-            bytes: vec![0; length],
-            application,
-            written: 0,
-        }
-    }
-
-    #[test]
-    fn every_application_byte_is_reported_once() {
-        for step in 1..50 {
-            let mut chunks = VecDeque::from([chunk(100, 90), chunk(7, 0), chunk(33, 31)]);
-            let mut reported = 0;
-            let mut written = 0;
-            while !chunks.is_empty() {
-                let length = step.min(140 - written);
-                reported += consume(&mut chunks, length);
-                written += length;
-                assert!(reported <= written);
-            }
-            assert_eq!((written, reported), (140, 121));
-        }
-    }
 
     #[test]
     fn small_messages_share_a_chunk_and_a_large_one_has_its_own() {

@@ -12,11 +12,14 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::cause::{Cause, Phase};
+use super::chunk::Chunk;
 use super::closing::{ABNORMAL, Ended};
+use super::compression::Compression;
 use super::connection::WebSocketEvent;
+use super::deflate::Deflate;
 use super::frame::Role;
 use super::message::{Failure, MessageReader};
-use super::outgoing::{Chunk, Outgoing};
+use super::outgoing::Outgoing;
 use super::transport::Transport;
 use crate::hub::{Payload, Port};
 
@@ -129,8 +132,13 @@ pub(crate) struct Driver {
     role: Role,
     limits: Limits,
     reader: MessageReader,
-    /// Read but not used: the beginning of a frame.
+    /// Read but not used: the beginning of a frame, or more after a pause.
     tail: Vec<u8>,
+    /// The reader wanted others to have their turn.
+    paused: bool,
+    /// Where permessage-deflate is agreed.
+    compression: Option<Compression>,
+    compressed_from: Option<usize>,
     writing: VecDeque<Chunk>,
     /// The peer takes no more bytes.
     write_broken: bool,
@@ -155,16 +163,18 @@ impl Drop for Driver {
 }
 
 impl Driver {
-    /// For a connection whose opening handshake is done; `tail` came behind it.
+    /// For a connection whose opening handshake is done; `tail` came behind it. `deflate` is what was agreed.
     pub(crate) fn new(
         transport: Transport,
         tail: Vec<u8>,
         role: Role,
+        deflate: Option<Deflate>,
         limits: Limits,
         link: Arc<Link>,
         port: Arc<Port>,
     ) -> Self {
-        let reader = MessageReader::new(role, limits.max_message_size);
+        let inflater = deflate.map(|deflate| deflate.inflater(role));
+        let reader = MessageReader::new(role, limits.max_message_size).with_inflater(inflater);
         Self {
             transport,
             link,
@@ -173,6 +183,9 @@ impl Driver {
             limits,
             reader,
             tail,
+            paused: false,
+            compression: deflate.map(|deflate| Compression::new(role, deflate.deflater(role))),
+            compressed_from: deflate.map(|deflate| deflate.threshold),
             writing: VecDeque::new(),
             write_broken: false,
             shut_down: false,
@@ -188,7 +201,10 @@ impl Driver {
 
     /// Serves the connection to its end.
     pub(crate) async fn run(mut self) {
-        self.link.outgoing.lock().open(self.transport.direct());
+        self.link
+            .outgoing
+            .lock()
+            .open(self.transport.direct(), self.compressed_from);
         let mut first = std::mem::take(&mut self.tail);
         if !first.is_empty() {
             let done = self.parse(&mut first);
@@ -288,6 +304,9 @@ impl Driver {
 
     fn fail_if(&mut self, done: Result<(), Failure>) {
         let Err(failure) = done else { return };
+        // What has come of a message is given up at once.
+        self.reader = MessageReader::new(self.role, 0);
+        self.paused = false;
         self.tail.clear();
         self.link.outgoing.lock().closing.fail(failure);
         self.stage = Stage::Failing;

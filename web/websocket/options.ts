@@ -20,6 +20,7 @@ import {
 } from '../webidl.js';
 import { basicCredentials } from './credentials.js';
 import { type Lookup, lookUp, type Resolving } from './lookup.js';
+import { type Deflate, perMessageDeflate } from './per-message-deflate.js';
 import { type ProxyServer, proxyURL } from './proxy.js';
 import { unixSocket } from './unix-url.js';
 
@@ -49,6 +50,7 @@ export interface Destination {
   headers: string[];
   tls?: NativeTlsOptions;
   handshakeTimeoutMs: number;
+  deflate?: Deflate;
   limits: Limits;
 }
 
@@ -120,6 +122,7 @@ const nodeMembers = {
   headers: { type: flatHeaders, default: (): string[] => [] },
   localAddress: { type: nullable(ipAddress) },
   lookup: { type: nullable(callback) },
+  perMessageDeflate: { type: perMessageDeflate, default: () => perMessageDeflate(true, 'perMessageDeflate') },
   proxy: { type: nullable(proxyURL) },
 } as const;
 
@@ -137,7 +140,6 @@ const streamOptions = dictionary('WebSocketStreamOptions', {
 });
 
 /** What the surface has and this version does not: better refused than ignored. */
-const UNSUPPORTED = ['perMessageDeflate'];
 
 /** Throws NotSupportedError for an option that would be ignored. */
 export function refuseUnsupported(options: object, names: readonly string[]): void {
@@ -242,7 +244,6 @@ function createDestination(
   options: ReturnType<typeof clientOptions> | ReturnType<typeof streamOptions>,
   given: TlsOptions & object,
 ): Arguments {
-  refuseUnsupported(given, UNSUPPORTED);
   const secure = record.protocol === 'wss:';
   const { closeTimeoutMs, handshakeTimeoutMs, maxMessageSize, headers, localAddress } = options;
   const tls = convertTlsOptions(given);
@@ -266,6 +267,7 @@ function createDestination(
   };
   if (secure) destination.tls = tls;
   if (typeof localAddress === 'string') destination.localAddress = localAddress;
+  if (options.perMessageDeflate !== undefined) destination.deflate = options.perMessageDeflate;
   if (proxy !== undefined) destination.proxy = proxy;
   if (socket !== undefined) destination.socketPath = socket.path;
   // The server's certificate may be let pass; the proxy gets our credentials.

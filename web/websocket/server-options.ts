@@ -16,6 +16,7 @@ import {
   unsignedShort,
 } from '../webidl.js';
 import { type Limits, limitMembers, refuseUnsupported } from './options.js';
+import { type Deflate, perMessageDeflate } from './per-message-deflate.js';
 
 /** A certificate chain and its key, PEM; without a name for all names that no other is for. */
 export interface NamedCertificate {
@@ -33,6 +34,7 @@ export interface ListenerOptions {
   clientCertificates?: { ca?: string[]; rejectUnauthorized: boolean };
   handshakeTimeoutMs: number;
   maxPendingHandshakes: number;
+  deflate?: Deflate;
   limits: Limits;
 }
 
@@ -81,6 +83,7 @@ const dictionaryOptions = dictionary('WebSocketServerOptions', {
   noServer: { type: boolean, default: () => false },
   onRequest: { type: callback },
   path: { type: DOMString },
+  perMessageDeflate: { type: perMessageDeflate },
   port: { type: unsignedShort('enforceRange') },
   rejectUnauthorized: { type: boolean, default: () => true },
   requestCert: { type: boolean, default: () => false },
@@ -108,7 +111,7 @@ export function convertCloseOptions(given: unknown): { code: number; reason: str
 }
 
 /** What the surface has and this version does not: better refused than ignored. */
-const UNSUPPORTED = ['perMessageDeflate', 'verifyClient'];
+const UNSUPPORTED = ['verifyClient'];
 /** What only a listener of one's own has. */
 const LISTENING = ['ca', 'cert', 'certificates', 'host', 'key', 'port', 'socketPath'] as const;
 
@@ -128,6 +131,7 @@ export function convertServerOptions(given: unknown): ServerOptions {
     maxPendingHandshakes,
     limits: { closeTimeoutMs, maxMessageSize },
   };
+  if (options.perMessageDeflate !== undefined) listener.deflate = options.perMessageDeflate;
   if (listens) {
     if (options.socketPath === undefined) listener.port = options.port ?? 0;
     else if (options.port === undefined && options.host === undefined) listener.socketPath = options.socketPath;

@@ -187,7 +187,7 @@ export class WebSocketStream {
   }
 
   /** "When the WebSocket connection is established" */
-  #connectionEstablished(protocol: string): void {
+  #connectionEstablished(agreed: string): void {
     // A close() while the last message of the handshake was on its way has failed the connection.
     if (this.#readyState !== CONNECTING) return;
     this.#forgetSignal();
@@ -213,7 +213,8 @@ export class WebSocketStream {
     });
     publishOpen(this, protocol, '');
     // 3. 4. 15.
-    this.#opened.resolve({ extensions: '', protocol, readable: this.#receiving.readable, writable });
+    const [protocol = '', extensions = ''] = agreed.split('\0');
+    this.#opened.resolve({ extensions, protocol, readable: this.#receiving.readable, writable });
     this.#holdOrLetGo();
   }
 

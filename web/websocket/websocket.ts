@@ -99,6 +99,7 @@ export class WebSocket extends EventTarget {
   #readyState: 0 | 1 | 2 | 3 = CONNECTING;
   #established = false;
   #protocol = '';
+  #extensions = '';
   #binaryType: BinaryType = 'blob';
   #hears = 0;
   #cause: Cause | undefined;
@@ -149,8 +150,7 @@ export class WebSocket extends EventTarget {
   }
 
   get extensions(): string {
-    // Reading the field checks the brand.
-    return this.#protocol && '';
+    return this.#extensions;
   }
 
   get protocol(): string {
@@ -309,12 +309,14 @@ export class WebSocket extends EventTarget {
   }
 
   /** "When the WebSocket connection is established" */
-  #opened(protocol: string): void {
+  #opened(agreed: string): void {
     // A close() while the last message of the handshake was on its way has failed the connection.
     if (this.#readyState !== CONNECTING) return;
     this.#readyState = OPEN;
     this.#unfollow?.();
     this.#established = true;
+    const [protocol = '', extensions = ''] = agreed.split('\0');
+    this.#extensions = extensions;
     this.#protocol = protocol;
     this.#holdOrLetGo();
     this.#acceptance?.opened(this);

@@ -11,6 +11,7 @@ fn asked(protocols: &[&str]) -> ClientRequest {
         host: "example.com:8080".into(),
         key: KEY.into(),
         protocols: protocols.iter().map(|&protocol| protocol.into()).collect(),
+        deflate: None,
         headers: vec![("Origin".into(), "http://a".into()), ("X-Name".into(), "é".into())],
     }
 }
@@ -27,7 +28,10 @@ fn answer(protocols: &[&str], lines: &[&str]) -> Result<String, ResponseFault> {
     let bytes = response(lines);
     let (response, end) = parse_response(&bytes)?.expect("is complete");
     assert_eq!(end, bytes.len());
-    asked(protocols).check(&response)
+    asked(protocols).check(&response).map(|established| {
+        assert_eq!((established.extensions.as_str(), established.deflate), ("", None));
+        established.protocol
+    })
 }
 
 #[test]
@@ -83,7 +87,7 @@ fn what_the_client_takes_for_an_answer() {
         (
             &[],
             with(&["Sec-WebSocket-Extensions: permessage-deflate"]),
-            Err(ResponseFault::Extension),
+            Err(ResponseFault::Extension(extensions::ResponseFault::NotOffered)),
         ),
         (&[], with(&["Sec-WebSocket-Protocol: a"]), Err(ResponseFault::Protocol)),
         (&["a", "b"], with(&["Sec-WebSocket-Protocol: b"]), Ok("b")),
@@ -217,7 +221,51 @@ fn a_request_and_its_answer() {
     let (response, _) = parse_response(&bytes).expect("is well formed").expect("is complete");
     assert_eq!(one(&response.headers, "sec-websocket-accept"), Some(ACCEPT));
     assert_eq!(one(&response.headers, "x-a"), Some("1"));
-    assert_eq!(asked(&["b"]).check(&response), Ok("b".to_owned()));
+    let established = asked(&["b"]).check(&response).expect("is valid");
+    assert_eq!(established.protocol, "b");
+}
+
+#[test]
+fn permessage_deflate_is_agreed() {
+    let mut asking = asked(&[]);
+    asking.deflate = Some(Parameters::default());
+    let bytes = asking.to_bytes();
+    let (request, _) = parse_request(&bytes).expect("is valid").expect("is complete");
+    let wanted = Parameters {
+        server_no_context_takeover: true,
+        client_max_window_bits: 10,
+        ..Parameters::default()
+    };
+    let (agreed, extensions) = request.negotiate(&wanted).expect("goes with it");
+    let bytes = request.accept(None, &[("Sec-WebSocket-Extensions".into(), extensions)]);
+    let (response, _) = parse_response(&bytes).expect("is well formed").expect("is complete");
+    let established = Established {
+        protocol: String::new(),
+        extensions: "permessage-deflate; server_no_context_takeover; client_max_window_bits=10".into(),
+        deflate: Some(agreed),
+    };
+    assert_eq!(asking.check(&response), Ok(established));
+    let mut twice = response;
+    twice
+        .headers
+        .push(("Sec-WebSocket-Extensions".into(), "permessage-deflate".into()));
+    let fault = ResponseFault::Extension(extensions::ResponseFault::NotOffered);
+    assert_eq!(asking.check(&twice), Err(fault));
+}
+
+#[test]
+fn extensions_may_stand_in_several_lines() {
+    let lines = [
+        &LINES[..],
+        &[
+            "Sec-WebSocket-Extensions: other",
+            "Sec-WebSocket-Extensions:",
+            "Sec-WebSocket-Extensions: x, permessage-deflate",
+        ],
+    ]
+    .concat();
+    let request = request(START, &lines).expect("is valid");
+    assert!(request.negotiate(&Parameters::default()).is_some());
 }
 
 #[test]
@@ -260,6 +308,8 @@ fn requests_that_are_refused() {
         (START, instead(3, "Sec-WebSocket-Version: 12"), Refusal::UpgradeRequired),
         (START, instead(3, "Sec-WebSocket-Version: 14"), Refusal::UpgradeRequired),
         (START, and("Sec-WebSocket-Version: 13"), Refusal::UpgradeRequired),
+        (START, and("Sec-WebSocket-Extensions: a,,b"), Refusal::BadRequest),
+        (START, and("Sec-WebSocket-Extensions: a;b=\"c"), Refusal::BadRequest),
         (START, without(4), Refusal::BadRequest),
         (
             START,
@@ -306,8 +356,13 @@ fn requests_over_a_limit() {
         Err(Refusal::BadRequest)
     );
     assert_eq!(parse_request(&vec![b'X'; MAX_HEAD + 1]), Err(Refusal::HeadersTooLarge));
-    let extensions = format!("Sec-WebSocket-Extensions: {}", ";a=b,".repeat(12_000));
+    let extensions = format!("Sec-WebSocket-Extensions: {}x", "a;b=c,".repeat(10_000));
     assert!(request(START, &[&LINES[..], &[&extensions]].concat()).is_ok());
+    let commas = format!("Sec-WebSocket-Extensions: {}", ",".repeat(60_000));
+    assert_eq!(
+        request(START, &[&LINES[..], &[&commas]].concat()),
+        Err(Refusal::BadRequest)
+    );
 }
 
 #[test]

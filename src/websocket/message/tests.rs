@@ -1,5 +1,6 @@
 //! Tables of frames: what they become, whole, in bytes and in every split.
 
+use super::assembly::MAX_FRAGMENTS;
 use super::*;
 use crate::websocket::frame::write_frame;
 use crate::websocket::fuzzing::{Seen, read};
@@ -331,3 +332,5 @@ fn random_bytes_never_panic_and_read_the_same_in_pieces() {
         assert_eq!(whole, parts);
     }
 }
+
+mod compressed;

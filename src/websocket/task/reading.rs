@@ -40,6 +40,12 @@ impl Driver {
                 if !self.poll_room(cx) {
                     return Read::Pending;
                 }
+                if std::mem::take(&mut self.paused) {
+                    let mut rest = std::mem::take(&mut self.tail);
+                    let done = self.parse(&mut rest);
+                    self.fail_if(done);
+                    return Read::Yield;
+                }
                 if let Some((buffer, limit)) = self.reader.payload_room()
                     && let Some(read) = self.transport.poll_read_onto(cx, buffer, limit)
                 {
@@ -144,11 +150,16 @@ impl Driver {
                         self.port.emit(WebSocketEvent::Pong, 0, 0, Payload::Slice(data));
                     }
                 }
+                Incoming::Pause => {
+                    self.paused = true;
+                    break;
+                }
                 Incoming::Close(frame) => {
                     let mut queue = self.link.outgoing.lock();
                     let first = queue.closing.is_open();
                     queue.closing.receive(frame.as_ref());
                     drop(queue);
+                    self.reader.release();
                     if first {
                         self.port.emit(WebSocketEvent::Closing, 0, 0, Payload::None);
                         self.stage = Stage::Closing;
@@ -159,6 +170,7 @@ impl Driver {
                 }
             }
         }
+        self.reader.release();
         self.tail.clear();
         self.tail.extend_from_slice(&input[position..]);
         Ok(())

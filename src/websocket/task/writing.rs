@@ -4,13 +4,17 @@ use std::task::{Context, Poll};
 
 use super::{Driver, Stage};
 use crate::hub::Payload;
+use crate::websocket::chunk::{Form, consume, slices};
 use crate::websocket::connection::WebSocketEvent;
-use crate::websocket::outgoing::{consume, slices};
+
+/// Bytes that are compressed in one turn: some milliseconds.
+const COMPRESSED_A_TURN: usize = 256 * 1024;
 
 impl Driver {
     /// Writes what waits, as far as the socket takes it. Pending: it takes no more, and wakes this task when it does.
     pub(super) fn write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut reported = 0;
+        let mut budget = COMPRESSED_A_TURN;
         let written = loop {
             if self.write_broken {
                 self.writing.clear();
@@ -29,6 +33,11 @@ impl Driver {
                     break Poll::Ready(());
                 }
                 continue;
+            }
+            if !self.compress(&mut budget) {
+                // Others have their turn.
+                cx.waker().wake_by_ref();
+                break Poll::Pending;
             }
             let (slices, count) = slices(&self.writing);
             match self.transport.poll_write(cx, &slices[..count]) {
@@ -53,6 +62,21 @@ impl Driver {
             );
         }
         written
+    }
+
+    /// Makes frames of what is to be written next. False: there is more to compress than fits in this turn.
+    fn compress(&mut self, budget: &mut usize) -> bool {
+        let Some(front) = self.writing.front_mut().filter(|front| front.form == Form::Messages) else {
+            return true;
+        };
+        let compression = self.compression.as_mut().expect("without it nothing is compressed");
+        match compression.turn(front, budget) {
+            Some(frames) => {
+                *front = frames;
+                true
+            }
+            None => false,
+        }
     }
 
     fn poll_flushed(&mut self, cx: &mut Context<'_>) -> bool {
