@@ -29,7 +29,8 @@ test('options', () => {
     assert.throws(() => new WebSocketServer(options), TypeError);
   }
   assert.throws(() => new WebSocketServer({ maxPendingHandshakes: 0 }), RangeError);
-  for (const name of ['perMessageDeflate', 'verifyClient']) {
+  assert.throws(() => new WebSocketServer({ perMessageDeflate: { serverMaxWindowBits: 7 } }), RangeError);
+  for (const name of ['verifyClient']) {
     assert.throws(() => new WebSocketServer({ [name]: {} }), { name: 'NotSupportedError' });
   }
 });

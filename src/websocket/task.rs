@@ -134,8 +134,8 @@ pub(crate) struct Driver {
     reader: MessageReader,
     /// Read but not used: the beginning of a frame, or more after a pause.
     tail: Vec<u8>,
-    /// The reader wanted others to have their turn.
-    paused: bool,
+    /// The reader left the tail for the next turn.
+    interrupted: bool,
     /// Where permessage-deflate is agreed.
     compression: Option<Compression>,
     compressed_from: Option<usize>,
@@ -183,7 +183,7 @@ impl Driver {
             limits,
             reader,
             tail,
-            paused: false,
+            interrupted: false,
             compression: deflate.map(|deflate| Compression::new(role, deflate.deflater(role))),
             compressed_from: deflate.map(|deflate| deflate.threshold),
             writing: VecDeque::new(),
@@ -306,7 +306,7 @@ impl Driver {
         let Err(failure) = done else { return };
         // What has come of a message is given up at once.
         self.reader = MessageReader::new(self.role, 0);
-        self.paused = false;
+        self.interrupted = false;
         self.tail.clear();
         self.link.outgoing.lock().closing.fail(failure);
         self.stage = Stage::Failing;

@@ -211,9 +211,10 @@ export class WebSocketStream {
       close: () => this.#closeWritable(),
       abort: (reason) => this.#closeUsingReason(reason),
     });
-    publishOpen(this, protocol, '');
-    // 3. 4. 15.
+    // 3. 4.
     const [protocol = '', extensions = ''] = agreed.split('\0');
+    publishOpen(this, protocol, extensions);
+    // 15.
     this.#opened.resolve({ extensions, protocol, readable: this.#receiving.readable, writable });
     this.#holdOrLetGo();
   }

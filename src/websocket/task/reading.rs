@@ -40,7 +40,7 @@ impl Driver {
                 if !self.poll_room(cx) {
                     return Read::Pending;
                 }
-                if std::mem::take(&mut self.paused) {
+                if std::mem::take(&mut self.interrupted) {
                     let mut rest = std::mem::take(&mut self.tail);
                     let done = self.parse(&mut rest);
                     self.fail_if(done);
@@ -151,7 +151,7 @@ impl Driver {
                     }
                 }
                 Incoming::Pause => {
-                    self.paused = true;
+                    self.interrupted = true;
                     break;
                 }
                 Incoming::Close(frame) => {
