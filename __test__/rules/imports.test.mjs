@@ -20,7 +20,8 @@ const PURE = [
   /\/stack\//,
   /\/http3\.rs$/,
   /\/jsep\.rs$/,
-  /\/(message|closing|candidate)\.rs$/,
+  /\/message\//,
+  /\/(message|extensions|deflate|closing|candidate)\.rs$/,
 ];
 
 /** The doors of the API folders: `#[napi]` classes. */
