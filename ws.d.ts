@@ -201,6 +201,8 @@ declare namespace WebSocket {
     serverMaxWindowBits?: number | undefined;
     clientMaxWindowBits?: number | boolean | undefined;
     threshold?: number | undefined;
+    /** Only `level` counts. */
+    zlibDeflateOptions?: { level?: number | undefined } | undefined;
   }
 
   type VerifyClientCallbackSync<Request extends IncomingMessage = IncomingMessage> = (info: {

@@ -7,6 +7,7 @@ import { Agent as SecureAgent } from 'node:https';
 import { DOMException } from '../errors.js';
 import type { TlsOptions } from '../tls.js';
 import { type Arguments, convertArguments, type Destination, refuseUnsupported } from '../websocket/options.js';
+import { convertDeflate } from './deflate.js';
 
 /** What a connection needs to know of the options, the client's or the server's. */
 export interface LimitOptions {
@@ -21,6 +22,7 @@ export interface ClientOptions extends LimitOptions, TlsOptions {
   handshakeTimeout?: number | undefined;
   headers?: Record<string, unknown> | undefined;
   origin?: string | undefined;
+  perMessageDeflate?: unknown;
   protocols?: string | string[] | undefined;
   protocolVersion?: number | undefined;
 }
@@ -69,6 +71,7 @@ export function convertAddress(address: unknown, second: unknown, third: ClientO
     headers: convertHeaders(options),
     closeTimeoutMs: limits.closeTimeoutMs,
     maxMessageSize: limits.maxMessageSize,
+    perMessageDeflate: convertDeflate(options.perMessageDeflate ?? true) ?? false,
   };
   const { handshakeTimeout } = options;
   if (handshakeTimeout !== undefined && handshakeTimeout > 0) forEngine.handshakeTimeoutMs = handshakeTimeout;

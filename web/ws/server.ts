@@ -12,6 +12,7 @@ import { hub, type Registration } from '../hub.js';
 import type { Connection } from '../websocket/native.js';
 import { type Adopting, takeOver } from '../websocket/upgrade.js';
 import { convertLimits, type LimitOptions } from './address.js';
+import { convertDeflate } from './deflate.js';
 import { abortHandshake, addedHeaders, type Fault, faultOf, protocolsOf } from './handshake.js';
 import { acceptConnection, WebSocket } from './websocket.js';
 
@@ -97,7 +98,9 @@ export class WebSocketServer extends EventEmitter {
     this.#registration.unref();
     this.#registration.letGo();
     try {
+      const deflate = convertDeflate(this.options.perMessageDeflate);
       this.#listener = new WebSocketListener(hub.native, this.#registration.id, {
+        ...(deflate === undefined ? {} : { deflate }),
         handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
         maxPendingHandshakes: MAX_PENDING_HANDSHAKES,
         limits: convertLimits(this.options),

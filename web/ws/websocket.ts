@@ -286,7 +286,10 @@ export class WebSocket extends EventEmitter {
     return this.#established && this.#readyState !== CLOSED;
   }
 
-  #opened(protocol: string): void {
+  #opened(agreed: string): void {
+    const [protocol = '', extensions = ''] = agreed.split('\0');
+    // The name only.
+    this.#extensions = /^[^;]*/.exec(extensions)?.[0].trim() ?? '';
     if (this.#readyState !== CONNECTING) return;
     this.#protocol = protocol;
     this.#established = true;
