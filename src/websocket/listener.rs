@@ -22,7 +22,7 @@ use super::listening::{Adoption, Arrivals, Place, listen};
 use super::task::{Driver, Failed, Limits, Link, emit_closed};
 use super::transport::Transport;
 use crate::error::{Error, ErrorName, Result};
-use crate::hub::{Hub, Payload, Port, Terminal};
+use crate::hub::{Hub, Port, Terminal};
 #[cfg(unix)]
 use crate::runtime::runtime;
 use crate::server_tls::{ClientCertificates, NamedCertificate, ServerTls};

@@ -119,7 +119,7 @@ pub(crate) struct MessageReader {
     assembly: Option<Assembly>,
     arriving: Option<Arriving>,
     /// Where permessage-deflate is agreed.
-    inflater: Option<Inflater>,
+    inflater: Option<Box<Inflater>>,
     /// Bytes inflated in this turn.
     inflated: usize,
 }
@@ -139,7 +139,10 @@ impl MessageReader {
 
     /// With permessage-deflate.
     pub(crate) fn with_inflater(self, inflater: Option<Inflater>) -> Self {
-        Self { inflater, ..self }
+        Self {
+            inflater: inflater.map(Box::new),
+            ..self
+        }
     }
 
     /// Gives back what the thread has lent, at the end of a turn. What was handed out last is gone.

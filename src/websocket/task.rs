@@ -137,7 +137,7 @@ pub(crate) struct Driver {
     /// The reader left the tail for the next turn.
     interrupted: bool,
     /// Where permessage-deflate is agreed.
-    compression: Option<Compression>,
+    compression: Option<Box<Compression>>,
     compressed_from: Option<usize>,
     writing: VecDeque<Chunk>,
     /// The peer takes no more bytes.
@@ -184,7 +184,7 @@ impl Driver {
             reader,
             tail,
             interrupted: false,
-            compression: deflate.map(|deflate| Compression::new(role, deflate.deflater(role))),
+            compression: deflate.map(|deflate| Box::new(Compression::new(role, deflate.deflater(role)))),
             compressed_from: deflate.map(|deflate| deflate.threshold),
             writing: VecDeque::new(),
             write_broken: false,
