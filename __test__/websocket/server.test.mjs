@@ -118,7 +118,7 @@ test('requests that come before anybody asks for them wait', async (t) => {
 test('the short way: a listener for connection', async (t) => {
   const { made, url } = await server(t);
   const connection = next(made, 'connection');
-  const socket = new WebSocket(`${url}/short`, 'x');
+  const socket = new WebSocket(`${url}/short`);
   const { socket: accepted, request } = await connection;
   assert.equal(request.url, '/short');
   assert.equal(accepted.protocol, '');
