@@ -292,6 +292,17 @@ export interface WebSocketServerOptions {
    * through Node's server are answered 503.
    */
   maxPendingHandshakes?: number;
+  /**
+   * How many bytes of messages may wait for a client, 128 MiB by default. A socket whose client takes so little that more
+   * wait when another message is sent fails: `error`, then `close` with 1006.
+   */
+  maxQueuedBytes?: number;
+  /**
+   * Pings that find clients which are gone without a word: every `intervalMs` (60,000), and a client of which nothing is
+   * heard for `timeoutMs` (30,000) after a ping fails with 1006. `false` leaves such sockets open. The script hears nothing
+   * of these pings' answers.
+   */
+  keepAlive?: boolean | { intervalMs?: number; timeoutMs?: number };
   /** How many clients may be connected at once, 65,536 by default; further ones are answered 503. */
   maxConnections?: number;
   /** How long to wait for the peer's half of the closing handshake, in milliseconds. */

@@ -48,6 +48,8 @@ export async function webSocket(): Promise<void> {
       if (request.origin !== 'https://example.com') request.reject(403);
     },
     signal: AbortSignal.timeout(1),
+    keepAlive: { intervalMs: 1000 },
+    maxQueuedBytes: 1e6,
   });
   given.setCertificate({ cert: '', key: '', certificates: { 'a.example': { cert: Buffer.of(), key: '' } } });
   given.onconnection = ({ request }) => request.tls?.peerCertificate?.fingerprint256;

@@ -109,6 +109,20 @@ impl Cause {
         )
     }
 
+    /// No sign of life within the time of the keep-alive.
+    pub(crate) fn dead_peer() -> Self {
+        Self::new(Phase::Transport, "ETIMEDOUT", "the peer does not answer pings")
+    }
+
+    /// More waits for the peer than may.
+    pub(crate) fn slow_peer() -> Self {
+        Self::new(
+            Phase::Transport,
+            "ENOBUFS",
+            "the peer takes too little of what is sent to it",
+        )
+    }
+
     /// No address for the name.
     pub(crate) fn unknown_host(error: &io::Error) -> Self {
         Self {

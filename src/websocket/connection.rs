@@ -22,7 +22,7 @@ use super::handshake::ClientRequest;
 use super::message::Kind;
 use super::outgoing::Added;
 use super::proxy::{Protocol, Proxy};
-use super::task::{Driver, Limits, Link, emit_failed};
+use super::task::{Driver, KeepAlive, Limits, Link, emit_failed};
 use super::tcp::Resolver;
 use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Payload, Port, Terminal};
@@ -162,6 +162,12 @@ pub struct WebSocketLimits {
     pub auto_pong: Option<bool>,
     /// `true`: the script hears the peer's messages until its Close frame, also behind its own.
     pub hears_until_close: Option<bool>,
+    /// Bytes of messages that may wait for the peer when another one is sent. No limit when absent.
+    pub max_queued_bytes: Option<u32>,
+    /// Milliseconds between two pings that look whether the peer is there. None when absent.
+    pub keep_alive_interval_ms: Option<u32>,
+    /// Milliseconds that the peer has to answer one of them.
+    pub keep_alive_timeout_ms: Option<u32>,
 }
 
 impl From<&WebSocketLimits> for Limits {
@@ -171,6 +177,14 @@ impl From<&WebSocketLimits> for Limits {
             close_timeout: Duration::from_millis(limits.close_timeout_ms.into()),
             auto_pong: limits.auto_pong.unwrap_or(true),
             hears_until_close: limits.hears_until_close.unwrap_or(false),
+            max_queued: limits.max_queued_bytes.map_or(usize::MAX, |bytes| bytes as usize),
+            keep_alive: limits
+                .keep_alive_interval_ms
+                .zip(limits.keep_alive_timeout_ms)
+                .map(|(interval, timeout)| KeepAlive {
+                    interval: Duration::from_millis(interval.into()),
+                    timeout: Duration::from_millis(timeout.into()),
+                }),
         }
     }
 }

@@ -18,6 +18,8 @@ use super::message::Kind;
 
 /// Up to here one thread writes itself; copying more into the socket is the task's work.
 const DIRECT: usize = 64 * 1024;
+/// What the pings of a keep-alive carry, so that their answers can be told from those to the script's.
+pub(crate) const KEEP_ALIVE_PING: &[u8] = b"keep-alive";
 /// Pongs that wait at most; of a flood of pings only the latest are answered.
 const MAX_PONGS: usize = 16;
 /// Who may write to the socket.
@@ -43,6 +45,12 @@ pub(crate) struct Queue {
     pongs: VecDeque<Vec<u8>>,
     /// The application's bytes that were written by others than the task, in part of what they added.
     unreported: usize,
+    /// The application's bytes that were left to the task and are not written yet.
+    queued: usize,
+    /// More of them than this may not wait when another message is added.
+    pub(crate) max_queued: usize,
+    /// They did.
+    pub(crate) overflowed: bool,
     /// The script gave the connection up: end without a word.
     pub(crate) aborted: bool,
     /// The script takes no more messages for now; kept here so that a close can't be missed behind it.
@@ -89,6 +97,9 @@ impl Outgoing {
             closing: Closing::new(),
             pongs: VecDeque::new(),
             unreported: 0,
+            queued: 0,
+            max_queued: usize::MAX,
+            overflowed: false,
             aborted: false,
             paused: false,
             waker: None,
@@ -106,8 +117,10 @@ impl Outgoing {
     /// Adds messages, each with its kind; `size` is about how long they are together.
     pub(crate) fn send<'a>(&self, messages: impl Iterator<Item = (Kind, &'a [u8])>, size: usize) -> Added {
         let mut queue = self.lock();
-        if queue.closing.takes_data() {
+        let mut added = 0;
+        if queue.takes_data() {
             for (kind, data) in messages {
+                added += data.len();
                 if queue.compressed_from.is_some_and(|length| data.len() >= length) {
                     queue.add_message(kind, data, size);
                 } else {
@@ -115,13 +128,17 @@ impl Outgoing {
                 }
             }
         }
-        queue.pass_on()
+        let passed = queue.pass_on();
+        if passed == Added::Queued {
+            queue.queued += added;
+        }
+        passed
     }
 
     /// Adds a ping, or a pong that answers none.
     pub(crate) fn control(&self, control: Control, data: &[u8]) {
         let mut queue = self.lock();
-        if queue.closing.takes_data() {
+        if queue.takes_data() {
             queue.add(OpCode::Control(control), data, 0, 0);
             queue.pass_on();
         }
@@ -199,6 +216,29 @@ impl Queue {
             self.chunks.push_back(Chunk::with_capacity(form, capacity));
         }
         self.chunks.back_mut().expect("one is there")
+    }
+
+    /// Whether another message may be added; when too much waits already, the connection is given up.
+    fn takes_data(&mut self) -> bool {
+        if self.queued > self.max_queued && self.closing.takes_data() {
+            self.overflowed = true;
+            self.aborted = true;
+            self.wake();
+        }
+        !self.aborted && self.closing.takes_data()
+    }
+
+    /// So many bytes of the application's, which were left to the task, are written.
+    pub(crate) fn gone(&mut self, bytes: usize) {
+        self.queued = self.queued.saturating_sub(bytes);
+    }
+
+    /// Adds a ping of the task's own, which is to write it.
+    pub(crate) fn ask(&mut self, data: &[u8]) {
+        if self.closing.is_open() {
+            self.add(OpCode::Control(Control::Ping), data, 0, 0);
+            self.hold();
+        }
     }
 
     /// Tries to write what was added to an empty queue, or leaves it to the task.

@@ -23,9 +23,12 @@ use super::outgoing::Outgoing;
 use super::transport::Transport;
 use crate::hub::{Payload, Port};
 
+mod keep_alive;
 mod reading;
 mod writing;
 
+pub(crate) use keep_alive::KeepAlive;
+use keep_alive::Pulse;
 use reading::Read;
 
 /// How long the peer has to end the transport after both Close frames, or to take our last words.
@@ -69,6 +72,10 @@ pub(crate) struct Limits {
     pub(crate) auto_pong: bool,
     /// Whether the script hears messages behind its own close.
     pub(crate) hears_until_close: bool,
+    /// Bytes of messages that may wait for the peer when another one is sent.
+    pub(crate) max_queued: usize,
+    /// Whether and how a peer that is gone is looked for.
+    pub(crate) keep_alive: Option<KeepAlive>,
 }
 
 /// How an object's life is told to its script: the terminal event.
@@ -153,6 +160,7 @@ pub(crate) struct Driver {
     stage: Stage,
     deadline: Option<Pin<Box<Sleep>>>,
     room: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    pulse: Option<Pulse>,
 }
 
 impl Drop for Driver {
@@ -196,11 +204,13 @@ impl Driver {
             stage: Stage::Open,
             deadline: None,
             room: None,
+            pulse: limits.keep_alive.map(Pulse::new),
         }
     }
 
     /// Serves the connection to its end.
     pub(crate) async fn run(mut self) {
+        self.link.outgoing.lock().max_queued = self.limits.max_queued;
         self.link
             .outgoing
             .lock()
@@ -219,15 +229,7 @@ impl Driver {
         self.paused = queue.paused;
         drop(queue);
         if aborted {
-            emit_closed(
-                &self.port,
-                &Ended {
-                    was_clean: false,
-                    code: ABNORMAL,
-                    reason: String::new(),
-                },
-                Failed::No,
-            );
+            self.given_up();
             return Poll::Ready(());
         }
         loop {
@@ -248,6 +250,11 @@ impl Driver {
             }
         }
         self.follow_closing(cx);
+        // Behind the reading: what came while this task slept counts.
+        if self.peer_is_dead(cx) {
+            emit_failed(&self.port, &Cause::dead_peer());
+            return Poll::Ready(());
+        }
         if self.read_ended && !self.has_last_words() {
             return self.transport_ended();
         }
@@ -312,6 +319,20 @@ impl Driver {
         self.stage = Stage::Failing;
         self.set_deadline(LINGER);
         emit_failed(&self.port, &failure.into());
+    }
+
+    /// Ends without a word to the peer: the script wants it so, or the peer has let too much wait.
+    fn given_up(&self) {
+        if self.link.outgoing.lock().overflowed {
+            emit_failed(&self.port, &Cause::slow_peer());
+            return;
+        }
+        let ended = Ended {
+            was_clean: false,
+            code: ABNORMAL,
+            reason: String::new(),
+        };
+        emit_closed(&self.port, &ended, Failed::No);
     }
 
     /// Tells the script how it ended, unless a failure has done so.

@@ -32,6 +32,9 @@ export interface Limits {
   autoPong?: boolean;
   /** `true`: messages are heard until the peer's Close frame. */
   hearsUntilClose?: boolean;
+  maxQueuedBytes?: number;
+  keepAliveIntervalMs?: number;
+  keepAliveTimeoutMs?: number;
 }
 
 /** Where to and how, as the native core takes it. */

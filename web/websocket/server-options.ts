@@ -6,6 +6,7 @@ import { pemText, trustWhatNodeTrusts } from '../tls.js';
 import {
   any,
   boolean,
+  type Converter,
   callback,
   DOMString,
   dictionary,
@@ -56,6 +57,11 @@ export interface ServerOptions {
 const MAX_PENDING_HANDSHAKES = 1024;
 /** More than a process with the usual limits has descriptors for. */
 const MAX_CONNECTIONS = 65_536;
+/** As much as the largest message that is taken. */
+const MAX_QUEUED_BYTES = 128 * 1024 * 1024;
+/** A dead peer is found in a minute and a half; ten thousand idle ones cost 170 pings a second. */
+const KEEP_ALIVE_INTERVAL_MS = 60_000;
+const KEEP_ALIVE_TIMEOUT_MS = 30_000;
 const CLOSE_MS = 10_000;
 const GOING_AWAY = 1001;
 const MAX_REASON_BYTES = 123;
@@ -63,6 +69,19 @@ const MAX_REASON_BYTES = 123;
 const isCloseCode = (code: number): boolean =>
   (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 const { AbortSignal } = globalThis;
+
+const keepAliveDictionary = dictionary('WebSocketKeepAlive', {
+  intervalMs: { type: unsignedLong('enforceRange'), default: () => KEEP_ALIVE_INTERVAL_MS },
+  timeoutMs: { type: unsignedLong('enforceRange'), default: () => KEEP_ALIVE_TIMEOUT_MS },
+});
+
+/** `false`, or how often and how long; in the native core's words. */
+const keepAlive: Converter<Pick<Limits, 'keepAliveIntervalMs' | 'keepAliveTimeoutMs'>> = (value, context) => {
+  if (value === false) return {};
+  const { intervalMs, timeoutMs } = keepAliveDictionary(value === true ? {} : value, context);
+  if (intervalMs === 0 || timeoutMs === 0) throw new RangeError(`${context}: its times must be at least 1`);
+  return { keepAliveIntervalMs: intervalMs, keepAliveTimeoutMs: timeoutMs };
+};
 
 /** Who the server is: one certificate, and others by name. */
 const certificateMembers = {
@@ -78,8 +97,10 @@ const dictionaryOptions = dictionary('WebSocketServerOptions', {
   ...certificateMembers,
   ca: { type: any },
   host: { type: DOMString },
+  keepAlive: { type: keepAlive, default: () => keepAlive({}, 'keepAlive') },
   maxConnections: { type: unsignedLong('enforceRange'), default: () => MAX_CONNECTIONS },
   maxPendingHandshakes: { type: unsignedLong('enforceRange'), default: () => MAX_PENDING_HANDSHAKES },
+  maxQueuedBytes: { type: unsignedLong('enforceRange'), default: () => MAX_QUEUED_BYTES },
   noServer: { type: boolean, default: () => false },
   onRequest: { type: callback },
   path: { type: DOMString },
@@ -129,7 +150,7 @@ export function convertServerOptions(given: unknown): ServerOptions {
   const listener: ListenerOptions = {
     handshakeTimeoutMs,
     maxPendingHandshakes,
-    limits: { closeTimeoutMs, maxMessageSize },
+    limits: { closeTimeoutMs, maxMessageSize, maxQueuedBytes: options.maxQueuedBytes, ...options.keepAlive },
   };
   if (options.perMessageDeflate !== undefined) listener.deflate = options.perMessageDeflate;
   if (listens) {

@@ -8,6 +8,7 @@ use super::{Driver, Stage};
 use crate::hub::Payload;
 use crate::websocket::connection::WebSocketEvent;
 use crate::websocket::message::{Failure, Incoming, Kind};
+use crate::websocket::outgoing::KEEP_ALIVE_PING;
 
 /// The read buffer of a thread: an idle connection has none.
 const READ_BUFFER: usize = 64 * 1024;
@@ -51,6 +52,7 @@ impl Driver {
                 {
                     match read {
                         Poll::Ready(Ok(length)) if length > 0 => {
+                            self.heard();
                             let done = self.reader.arrived(length).and_then(|()| self.parse(&mut []));
                             self.fail_if(done);
                         }
@@ -79,12 +81,19 @@ impl Driver {
                 read
             });
             match read {
-                Poll::Ready(Ok(length)) if length > 0 => {}
+                Poll::Ready(Ok(length)) if length > 0 => self.heard(),
                 Poll::Ready(ended) => return Read::Ended(ended.err()),
                 Poll::Pending => return Read::Pending,
             }
         }
         Read::Yield
+    }
+
+    /// A sign of life.
+    fn heard(&mut self) {
+        if let Some(pulse) = &mut self.pulse {
+            pulse.heard = true;
+        }
     }
 
     /// Whether what the peer sends still counts. Otherwise it is read only to see the end.
@@ -146,7 +155,8 @@ impl Driver {
                     }
                 }
                 Incoming::Pong(data) => {
-                    if heard {
+                    // The script hears of its own pings only.
+                    if heard && (self.pulse.is_none() || data != KEEP_ALIVE_PING) {
                         self.port.emit(WebSocketEvent::Pong, 0, 0, Payload::Slice(data));
                     }
                 }

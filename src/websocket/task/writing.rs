@@ -43,6 +43,9 @@ impl Driver {
             match self.transport.poll_write(cx, &slices[..count]) {
                 Poll::Ready(Ok(length)) if length > 0 => {
                     reported += consume(&mut self.writing, length);
+                    if let Some(pulse) = &mut self.pulse {
+                        pulse.took = true;
+                    }
                     if self.stage == Stage::Closing {
                         self.set_deadline(self.limits.close_timeout);
                     }
@@ -53,6 +56,7 @@ impl Driver {
             }
         };
         if reported > 0 {
+            self.link.outgoing.lock().gone(reported);
             let bytes = reported as u64;
             self.port.emit(
                 WebSocketEvent::Drained,
