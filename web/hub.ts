@@ -1,6 +1,7 @@
 // The door to the network: takes batches of events from the native core, hands them to their objects in order, and
 // keeps the process alive while an object that wants it is open. One for each loaded copy of the package.
 
+import { AsyncResource } from 'node:async_hooks';
 import { performance } from 'node:perf_hooks';
 import { setInterval as setRealInterval } from 'node:timers';
 import { native } from './binding.js';
@@ -152,6 +153,8 @@ export class Registration {
   #strong: object | undefined;
   readonly #dispatch: Dispatch<never>;
   readonly #hub: Hub;
+  /** Keeps the stores of AsyncLocalStorage that were active where the object was made; they are so in its events. */
+  readonly #context = new AsyncResource('webwire');
   #wantsLife = true;
   #open = true;
 
@@ -197,7 +200,9 @@ export class Registration {
 
   deliver(kind: number, a: number, b: number, payload: Payload): void {
     const target = this.#strong ?? this.#weak.deref();
-    if (target !== undefined) this.#dispatch(target as never, kind, a, b, payload);
+    if (target !== undefined) {
+      this.#context.runInAsyncScope(this.#dispatch as Dispatch<object>, undefined, target, kind, a, b, payload);
+    }
   }
 
   /** Whether the object has been collected, so that nobody is left to close this entry. */

@@ -1,0 +1,85 @@
+// AsyncLocalStorage: in an object's events the stores are active that were so where it was made.
+
+import assert from 'node:assert/strict';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { test } from 'node:test';
+import { frame, frameServer, listening, next, TEXT, WebSocket, WebSocketStream } from '../helpers/websocket-ends.mjs';
+
+const storage = new AsyncLocalStorage();
+
+/** The store in each event of a socket that is made under this store. */
+function stores(url, store, types) {
+  return storage.run(store, () => {
+    const socket = new WebSocket(url);
+    const seen = [];
+    for (const type of types) socket.addEventListener(type, () => seen.push([type, storage.getStore()]));
+    return { socket, seen };
+  });
+}
+
+test('each socket has its own store in its events', async (t) => {
+  const { url } = await listening(t, (socket) => {
+    socket.send('hello');
+    socket.close(1000);
+  });
+  const types = ['open', 'message', 'close'];
+  const sockets = ['one', 'two', undefined].map((store) => [store, stores(url, store, types)]);
+  await Promise.all(sockets.map(([, { socket }]) => next(socket, 'close')));
+  for (const [store, { seen }] of sockets)
+    assert.deepEqual(
+      seen,
+      types.map((type) => [type, store]),
+    );
+});
+
+test('failures too, dialled or not', async () => {
+  for (const url of ['ws://nowhere.invalid/', 'ws://127.0.0.1:25/']) {
+    const { socket, seen } = stores(url, url, ['error', 'close']);
+    await next(socket, 'close');
+    assert.deepEqual(seen, [
+      ['error', url],
+      ['close', url],
+    ]);
+  }
+});
+
+test('a store that a listener enters is not seen by other sockets', async (t) => {
+  const { url } = await frameServer(t, (socket) => {
+    socket.write(Buffer.concat(['a', 'b', 'c'].map((text) => frame(TEXT, text))));
+  });
+  const sockets = ['one', 'two', undefined].map((store) => stores(url, store, ['message']));
+  const heard = sockets.map(
+    ({ socket }, index) =>
+      new Promise((resolve) => {
+        socket.addEventListener('message', ({ data }) => {
+          if (index === 0) storage.enterWith(data);
+          if (data === 'c') resolve();
+        });
+      }),
+  );
+  await Promise.all(heard);
+  for (const { socket } of sockets) socket.close();
+  assert.deepEqual(sockets[1].seen, new Array(3).fill(['message', 'two']));
+  assert.deepEqual(sockets[2].seen, new Array(3).fill(['message', undefined]));
+});
+
+test("a store where a listener is added is not the event's", async (t) => {
+  const { url } = await listening(t, () => {});
+  const { socket } = stores(url, 'made', []);
+  const seen = await new Promise((resolve) => {
+    storage.run('added', () => socket.addEventListener('open', () => resolve(storage.getStore())));
+  });
+  assert.equal(seen, 'made');
+  socket.close();
+});
+
+test('promises keep the store of who waits', async (t) => {
+  const { url } = await listening(t, () => {});
+  const stream = storage.run('made', () => new WebSocketStream(url));
+  await storage.run('waits', async () => {
+    await stream.opened;
+    assert.equal(storage.getStore(), 'waits');
+  });
+  stream.close();
+  await stream.closed;
+});
