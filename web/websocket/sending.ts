@@ -75,7 +75,7 @@ export class Sending {
       this.#whole('text', Buffer.from(data, 'utf8'));
       return;
     }
-    if (this.#bufferedAmount === 0) {
+    if (this.#bufferedAmount === 0 && this.#batch === undefined) {
       const length = single.write(data, HEAD, 'utf8');
       putHead(single, 0, length, TEXT);
       this.#single(length);
@@ -97,7 +97,7 @@ export class Sending {
       this.#whole('binary', data);
       return;
     }
-    if (this.#bufferedAmount === 0) {
+    if (this.#bufferedAmount === 0 && this.#batch === undefined) {
       single.set(data, HEAD);
       putHead(single, 0, length, 0);
       this.#single(length);
