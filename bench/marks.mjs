@@ -1,9 +1,10 @@
 // The marks that webwire has set itself: printed beside a measure, never a reason to fail.
 
-/** At least `factor` times the rival's figure. */
-export function atLeast(factor, rival) {
+/** At least `factor` times the rival's figure. `of` says whose figure it is, where it is not webwire's own class. */
+export function atLeast(factor, rival, of = 'webwire') {
   return {
-    text: `at least ${factor} × ${rival}`,
+    of,
+    text: `${of === 'webwire' ? '' : `${of} `}at least ${factor} × ${rival}`,
     reached: (ours, figure) => ours >= factor * figure(rival),
   };
 }
@@ -11,6 +12,7 @@ export function atLeast(factor, rival) {
 /** At most `limit`, or `limit` times the rival's figure. */
 export function atMost(limit, rival) {
   return {
+    of: 'webwire',
     text: rival ? `at most ${limit} × ${rival}` : `at most ${limit}`,
     reached: (ours, figure) => ours <= limit * (rival ? figure(rival) : 1),
   };

@@ -25,7 +25,7 @@ export function table(suite, results) {
         ...suite.implementations.map((name) => short(value(name)).padStart(WIDTHS.value)),
         ...ratios.map(({ rival }) => short(ours / value(rival)).padStart(WIDTHS.ratio)),
       ];
-      if (mark) columns.push(`   ${mark.text}: ${verdict(mark, ours, value)}`);
+      for (const one of [mark ?? []].flat()) columns.push(`   ${one.text}: ${verdict(one, value(one.of), value)}`);
       lines.push(`  ${columns.join('')}`.trimEnd());
     });
   }

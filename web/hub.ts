@@ -5,12 +5,13 @@ import { AsyncResource } from 'node:async_hooks';
 import { performance } from 'node:perf_hooks';
 import { setInterval as setRealInterval } from 'node:timers';
 import { native } from './binding.js';
+import { BESIDE, type Beside, Payload } from './payload.js';
 
-interface NativeHub {
+export { Payload };
+
+interface NativeHub extends Beside {
   drain(words: Uint8Array, bytes: Uint8Array): number;
   again(): void;
-  take(target: Uint8Array): void;
-  skip(): void;
   panicAtNextEvent(id: number): void;
 }
 
@@ -19,11 +20,8 @@ const { Hub: NativeHub } = native<{ Hub: new (wake: () => void) => NativeHub }>(
 /** Layout of a record; the same numbers stand in `src/hub.rs`. */
 const RECORD_WORDS = 5;
 const KIND = 0xffff;
-const ASCII = 1 << 16;
-const BESIDE = 1 << 17;
 
 const RECORDS_A_BATCH = 4096;
-const BYTES_A_BATCH = 256 * 1024;
 /** After this long the rest of the work waits for timers and other sources to have had their turn. */
 const TURN_MS = 8;
 /** How many records pass between two looks at the clock. */
@@ -36,112 +34,6 @@ const MAX_TIMER_MS = 0x7fffffff;
  * only; where a host hides it, the events of one batch share a task.
  */
 const checkpoint: () => void = (process as unknown as { _tickCallback?: () => void })._tickCallback ?? (() => {});
-
-/** What `toString` of a Buffer calls in the end; at the length of most messages the way there costs as much again. */
-interface Sliceable extends Buffer<ArrayBuffer> {
-  latin1Slice(start: number, end: number): string;
-  utf8Slice(start: number, end: number): string;
-}
-
-/** ASCII text up to this length is cut from a longer piece when more of it stands side by side. */
-const SMALL_TEXT = 128;
-/** The length of such a piece: what a script that keeps one small text can keep at most with it. */
-const TEXT_PIECE = 1024;
-
-/** The bytes that came with an event. Valid during the dispatch only; each method makes a copy for the script. */
-export class Payload {
-  length = 0;
-  readonly #pool = Buffer.allocUnsafeSlow(BYTES_A_BATCH) as Sliceable;
-  readonly #view = new Uint8Array(this.#pool.buffer);
-  /** A part of the pool as text, and where it begins and ends there. */
-  #piece = '';
-  #pieceStart = 0;
-  #pieceEnd = 0;
-  #lastTextEnd = -1;
-  #native: NativeHub | undefined;
-  #start = 0;
-  #flags = 0;
-  #taken = true;
-
-  /** The reused memory that batches are copied into. */
-  get pool(): Buffer {
-    return this.#pool;
-  }
-
-  /** Points at the next record's bytes. */
-  next(source: NativeHub, start: number, length: number, flags: number): void {
-    this.#native = source;
-    this.#start = start;
-    this.length = length;
-    this.#flags = flags;
-    this.#taken = (flags & BESIDE) === 0;
-    if (start === 0) {
-      // The pool has been filled anew.
-      this.#pieceEnd = 0;
-      this.#lastTextEnd = -1;
-    }
-  }
-
-  /** Drops what nobody asked for. */
-  end(): void {
-    if (!this.#taken) {
-      this.#taken = true;
-      this.#native?.skip();
-    }
-  }
-
-  text(): string {
-    const ascii = (this.#flags & ASCII) !== 0;
-    if ((this.#flags & BESIDE) !== 0) return this.#beside().toString(ascii ? 'latin1' : 'utf8');
-    const end = this.#start + this.length;
-    return ascii ? this.#ascii(this.#start, end) : this.#pool.utf8Slice(this.#start, end);
-  }
-
-  /** A part of a string costs a quarter of a string that is made from bytes. */
-  #ascii(start: number, end: number): string {
-    const follows = start === this.#lastTextEnd;
-    this.#lastTextEnd = end;
-    if (end > this.#pieceEnd) {
-      if (!follows || end - start > SMALL_TEXT) return this.#pool.latin1Slice(start, end);
-      this.#pieceStart = start;
-      this.#pieceEnd = start + TEXT_PIECE;
-      this.#piece = this.#pool.latin1Slice(start, Math.min(this.#pieceEnd, BYTES_A_BATCH));
-    }
-    return this.#piece.substring(start - this.#pieceStart, end - this.#pieceStart);
-  }
-
-  /** A `Buffer` of its own; small ones share Node's pool, as Node's own do. */
-  buffer(): Buffer {
-    if ((this.#flags & BESIDE) !== 0) return this.#beside();
-    const buffer = Buffer.allocUnsafe(this.length);
-    buffer.set(this.#view.subarray(this.#start, this.#start + this.length));
-    return buffer;
-  }
-
-  /** A `Uint8Array` over an `ArrayBuffer` of exactly its length. */
-  bytes(): Uint8Array<ArrayBuffer> {
-    if ((this.#flags & BESIDE) !== 0) {
-      const { buffer } = this.#beside();
-      return new Uint8Array(buffer);
-    }
-    return this.#view.slice(this.#start, this.#start + this.length);
-  }
-
-  arrayBuffer(): ArrayBuffer {
-    if ((this.#flags & BESIDE) !== 0) return this.#beside().buffer;
-    return this.bytes().buffer;
-  }
-
-  #beside(): Buffer<ArrayBuffer> {
-    // Every byte is written by `take`.
-    const buffer = Buffer.allocUnsafeSlow(this.length);
-    if (!this.#taken) {
-      this.#taken = true;
-      this.#native?.take(buffer);
-    }
-    return buffer;
-  }
-}
 
 /** What an object does with an event of its native half. */
 export type Dispatch<Target> = (target: Target, kind: number, a: number, b: number, payload: Payload) => void;

@@ -57,9 +57,11 @@ test('text and binary come back as Buffers that say what they are', async (t) =>
 });
 
 test('small messages that come together are Buffers apart, which stay as they are', async (t) => {
-  const count = 5000;
+  const sizes = [64, 1, 0, 63, 64, 65, 300, 2047, 2048, 2049, 64, 5000, 20_000, 64, 64];
+  const count = 6000;
+  const message = (index) => Buffer.alloc(sizes[index % sizes.length], index % 251);
   const { url } = await serve(t, theirs, {}, (socket) => {
-    for (let index = 0; index < count; index++) socket.send(Buffer.alloc((index % 100) + 1, index % 251));
+    for (let index = 0; index < count; index++) socket.send(message(index));
     socket.close();
   });
   const socket = new WebSocket(url);
@@ -68,8 +70,34 @@ test('small messages that come together are Buffers apart, which stay as they ar
   await once(socket, 'close');
   assert.equal(received.length, count);
   for (const [index, data] of received.entries()) {
-    assert.deepEqual(data, Buffer.alloc((index % 100) + 1, index % 251));
     assert.ok(Buffer.isBuffer(data));
+    assert.ok(message(index).equals(data), `message ${index}`);
+  }
+});
+
+test('whoever transfers the memory of one message does not take the others along', async (t) => {
+  const count = 1000;
+  const { url } = await serve(t, theirs, {}, (socket) => {
+    for (let index = 0; index < count; index++) socket.send(Buffer.alloc(64, index % 251));
+    socket.close();
+  });
+  const socket = new WebSocket(url);
+  const received = [];
+  socket.on('message', (data) => {
+    received.push(data);
+    try {
+      structuredClone(data.buffer, { transfer: [data.buffer] });
+    } catch (error) {
+      assert.equal(error.name, 'DataCloneError');
+    }
+  });
+  await once(socket, 'close');
+  // Those that have memory of their own may be gone.
+  const left = received.filter(({ length }) => length > 0);
+  assert.equal(received.length, count);
+  assert.ok(left.length > 0);
+  for (const [index, data] of received.entries()) {
+    if (data.length > 0) assert.ok(Buffer.alloc(64, index % 251).equals(data));
   }
 });
 
