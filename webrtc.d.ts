@@ -139,6 +139,11 @@ export class RTCPeerConnection extends EventTargetOf<RTCPeerConnectionEventMap> 
   ref(): void;
   /** Lets the process end although the connection is open. */
   unref(): void;
+
+  /** Closes it; so does the end of a block with `using`. */
+  [Symbol.dispose](): void;
+  /** Closes it and waits until it is closed; so does the end of a block with `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** https://w3c.github.io/webrtc-pc/#rtcsessiondescription-class */

@@ -180,6 +180,11 @@ export class WebSocket extends EventTargetOf<WebSocketEventMap> {
   ref(): void;
   /** Lets the process end although the socket is open. */
   unref(): void;
+
+  /** Closes it; so does the end of a block with `using`. */
+  [Symbol.dispose](): void;
+  /** Closes it and waits until it is closed; so does the end of a block with `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** How a connection is closed. https://whatpr.org/websockets/48.html#dictdef-websocketcloseinfo */

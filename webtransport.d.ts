@@ -113,6 +113,11 @@ export class WebTransport {
   ref(): void;
   /** Lets the process end although the session is open. */
   unref(): void;
+
+  /** Closes it; so does the end of a block with `using`. */
+  [Symbol.dispose](): void;
+  /** Closes it and waits until it is closed; so does the end of a block with `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** https://www.w3.org/TR/webtransport/#webtransportsendstream */

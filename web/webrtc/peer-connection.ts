@@ -2,6 +2,7 @@
 
 import { DOMException } from '../errors.js';
 import { defineEventHandlers, Event, EventTarget } from '../event-target.js';
+import { defineNodeMembers } from '../node-members.js';
 import {
   boolean,
   callback,
@@ -406,5 +407,14 @@ defineInterface(RTCPeerConnection, {
     setConfiguration: 0,
     createDataChannel: 1,
   },
+});
+defineNodeMembers(RTCPeerConnection, {
+  shown: ({ signalingState, connectionState, iceConnectionState, iceGatheringState }) => ({
+    signalingState,
+    connectionState,
+    iceConnectionState,
+    iceGatheringState,
+  }),
+  ended: () => Promise.resolve(),
 });
 countListeners(RTCPeerConnection);

@@ -6,6 +6,7 @@ import { DOMException, fromNative } from '../errors.js';
 import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../event-target.js';
 import { hub, type Payload, type Registration } from '../hub.js';
 import { MessageEvent } from '../message-event.js';
+import { defineNodeMembers } from '../node-members.js';
 import {
   BufferSource,
   DOMString,
@@ -375,3 +376,18 @@ defineInterface(WebSocket, {
   constructorLength: 1,
 });
 defineEventHandlers(WebSocket, ['open', 'error', 'close', 'message']);
+defineNodeMembers(WebSocket, {
+  shown: ({ url, readyState, protocol, extensions, binaryType, bufferedAmount }) => ({
+    url,
+    readyState: ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'][readyState],
+    protocol,
+    extensions,
+    binaryType,
+    bufferedAmount,
+  }),
+  ended: (socket) =>
+    new Promise<unknown>((resolve) => {
+      if (socket.readyState === CLOSED) resolve(undefined);
+      else socket.addEventListener('close', resolve, { once: true });
+    }),
+});

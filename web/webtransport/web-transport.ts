@@ -2,6 +2,7 @@
 
 import { isBadPort } from '../bad-port.js';
 import { DOMException } from '../errors.js';
+import { defineNodeMembers } from '../node-members.js';
 import { convertTlsOptions, trustWhatNodeTrusts } from '../tls.js';
 import {
   any,
@@ -167,6 +168,11 @@ export { adopt };
 defineInterface(WebTransport, {
   constructorLength: 1,
   lengths: { close: 0, createBidirectionalStream: 0, createUnidirectionalStream: 0 },
+});
+defineNodeMembers(WebTransport, {
+  shown: ({ reliability, congestionControl, protocol }) => ({ reliability, congestionControl, protocol }),
+  // How it ended is for those who ask.
+  ended: (transport) => transport.closed.catch(() => {}),
 });
 
 /** A promise-typed attribute of another object rejects. https://webidl.spec.whatwg.org/#dfn-attribute-getter */
