@@ -192,10 +192,10 @@ export async function tcpClient(t, port) {
   return socket;
 }
 
-/** A raw client whose connection is open. */
-export async function frameClient(t, port) {
+/** A raw client whose connection is open. `headers` are added to its request. */
+export async function frameClient(t, port, headers = []) {
   const socket = await tcpClient(t, port);
-  socket.write(request(port));
+  socket.write(request(port, headers));
   await readUntil(socket, '\r\n\r\n');
   return socket;
 }
