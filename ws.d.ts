@@ -6,6 +6,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Server as HttpServer, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
+import type { LookupFunction } from 'node:net';
 import type { Duplex, DuplexOptions } from 'node:stream';
 import type { URL } from 'node:url';
 
@@ -182,11 +183,17 @@ declare namespace WebSocket {
     handshakeTimeout?: number | undefined;
     headers?: { [name: string]: string | number | readonly string[] | undefined } | undefined;
     key?: Pem | undefined;
+    /** An address of this machine to connect from. */
+    localAddress?: string | undefined;
+    /** Resolves the server's name in the system's place. */
+    lookup?: LookupFunction | undefined;
     /** Bytes of a message. Default 100 MiB; 0 is no limit. */
     maxPayload?: number | undefined;
     origin?: string | undefined;
     perMessageDeflate?: boolean | PerMessageDeflateOptions | undefined;
     protocolVersion?: 13 | undefined;
+    /** Not of `ws`: an `http:`, `https:` or `socks5:` URL to go through, with credentials if it needs them. */
+    proxy?: string | URL | undefined;
     rejectUnauthorized?: boolean | undefined;
     servername?: string | undefined;
     /** Redirects are never followed, events never share a task, and UTF-8 is always checked. */

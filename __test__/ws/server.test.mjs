@@ -2,8 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, get, IncomingMessage } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { createCertificate } from '../helpers/certificate.mjs';
 import { all, frame, KEY, readUntil, request, tcpClient } from '../helpers/websocket-ends.mjs';
@@ -190,6 +193,28 @@ test('over TLS of Node', async (t) => {
     assert.equal((await closed)[0], 1000);
   }
   assert.deepEqual(secure, [true, true]);
+});
+
+test('on a unix-domain socket, both ends', {
+  skip: process.platform === 'win32' && 'no such sockets here',
+}, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'webwire-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'socket');
+  const http = createServer();
+  http.listen(path);
+  await once(http, 'listening');
+  t.after(() => http.close());
+  const server = new WebSocketServer({ server: http });
+  assert.equal(server.address(), path);
+  server.on('connection', (socket, { url }) => socket.send(url));
+  for (const Client of [theirs.WebSocket, WebSocket]) {
+    const socket = new Client(`ws+unix:${path}:/there?query`);
+    assert.deepEqual(await once(socket, 'message'), [Buffer.from('/there?query'), false]);
+    const closed = once(socket, 'close');
+    socket.close();
+    await closed;
+  }
 });
 
 test('headers can be seen and added before the answer', async (t) => {

@@ -3,7 +3,7 @@
 import { atLeast } from '../marks.mjs';
 import { measured, withPrograms } from '../processes.mjs';
 
-const adapters = { webwire: 'webwire', ws: 'ws' };
+const adapters = { webwire: 'webwire', 'webwire/ws': 'webwire-ws', ws: 'ws' };
 
 export const websocketServer = {
   name: 'wss',

@@ -88,25 +88,12 @@ export class Sending {
   }
 
   binary(data: Uint8Array): void {
-    const { length } = data;
-    if (this.#waiting !== undefined) {
-      this.#whole('binary', data.slice());
-      return;
-    }
-    if (length > LARGE) {
-      this.#whole('binary', data);
-      return;
-    }
-    if (this.#bufferedAmount === 0 && this.#batch === undefined) {
-      single.set(data, HEAD);
-      putHead(single, 0, length, 0);
-      this.#single(length);
-      return;
-    }
-    const batch = this.#room(length);
-    batch.set(data, this.#batchLength + HEAD);
-    putHead(batch, this.#batchLength, length, 0);
-    this.#added(length);
+    this.#bytes('binary', 0, data);
+  }
+
+  /** A text message that is given as UTF-8. */
+  utf8(data: Uint8Array): void {
+    this.#bytes('text', TEXT, data);
   }
 
   blob(blob: Blob): void {
@@ -156,6 +143,28 @@ export class Sending {
     sending.#bufferedAmount -= sending.#taken;
     sending.#taken = 0;
     sending.#fell?.();
+  }
+
+  #bytes(type: 'text' | 'binary', flag: number, data: Uint8Array): void {
+    const { length } = data;
+    if (this.#waiting !== undefined) {
+      this.#whole(type, data.slice());
+      return;
+    }
+    if (length > LARGE) {
+      this.#whole(type, data);
+      return;
+    }
+    if (this.#bufferedAmount === 0 && this.#batch === undefined) {
+      single.set(data, HEAD);
+      putHead(single, 0, length, flag);
+      this.#single(length);
+      return;
+    }
+    const batch = this.#room(length);
+    batch.set(data, this.#batchLength + HEAD);
+    putHead(batch, this.#batchLength, length, flag);
+    this.#added(length);
   }
 
   #single(length: number): void {

@@ -148,7 +148,7 @@ function agentOptions(agent: unknown): Record<string, unknown> {
   const prototype: unknown = Object.getPrototypeOf(agent);
   if (prototype !== Agent.prototype && prototype !== SecureAgent.prototype) {
     throw new DOMException(
-      'The option agent is not supported: connections are made by the native core',
+      'The option agent is not supported, since the native core makes the connection; proxy is for proxies',
       'NotSupportedError',
     );
   }

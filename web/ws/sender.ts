@@ -125,7 +125,7 @@ export class Sender {
 
   #whole(isText: boolean, bytes: Uint8Array, written: Written | undefined): void {
     const before = this.#sending.bufferedAmount;
-    if (isText) this.#sending.text(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
+    if (isText) this.#sending.utf8(bytes);
     else this.#sending.binary(bytes);
     this.#sent(before, written);
   }
