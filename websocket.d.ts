@@ -86,15 +86,20 @@ export interface WebSocketOptions extends TlsOptions {
   signal?: AbortSignal;
   /** The largest message to take, in bytes after reassembly and inflation; a larger one closes with 1009. */
   maxMessageSize?: number;
-  /** How long the opening handshake may take in all, in milliseconds. */
+  /** How long the opening handshake may take in all, in milliseconds, the wait for others not counted. */
   handshakeTimeoutMs?: number;
+  /**
+   * Whether to connect only when no other connection of this process to the same address and port is being made, as
+   * RFC 6455 (section 4.1) has it. `false` connects at once: for many connections to one distant server. Default `true`.
+   */
+  serializeHandshakes?: boolean;
   /** How long to wait for the peer's half of the closing handshake, in milliseconds. */
   closeTimeoutMs?: number;
 }
 
 /** What subscribers of `webwire:websocket:open` get. */
 export interface WebSocketOpenMessage {
-  readonly websocket: WebSocket;
+  readonly websocket: WebSocket | WebSocketStream;
   /** Without user and password. */
   readonly url: string;
   readonly protocol: string;
@@ -103,7 +108,7 @@ export interface WebSocketOpenMessage {
 
 /** What subscribers of `webwire:websocket:close` get. */
 export interface WebSocketCloseMessage {
-  readonly websocket: WebSocket;
+  readonly websocket: WebSocket | WebSocketStream;
   readonly url: string;
   readonly code: number;
   readonly reason: string;
@@ -112,7 +117,7 @@ export interface WebSocketCloseMessage {
 
 /** What subscribers of `webwire:websocket:error` get, and a script must not. */
 export interface WebSocketErrorMessage {
-  readonly websocket: WebSocket;
+  readonly websocket: WebSocket | WebSocketStream;
   readonly url: string;
   readonly error: WebSocketFailure;
 }

@@ -8,14 +8,13 @@ use napi::bindgen_prelude::BufferSlice;
 use napi_derive::napi;
 use rustls::pki_types::ServerName;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
 
 use super::cause::Cause;
 use super::closing::ABNORMAL;
 use super::deflate::Deflate;
-use super::dial::{Deadline, Destination, Opened, Route, Tls, establish_connection};
+use super::dial::{Destination, Opened, Route, Tls, TurnTaking, establish_connection};
 use super::extensions::Parameters;
 use super::frame::Role;
 use super::handshake::ClientRequest;
@@ -94,6 +93,8 @@ pub struct WebSocketDestination {
     pub handshake_timeout_ms: u32,
     /// Present if permessage-deflate is offered.
     pub deflate: Option<WebSocketDeflate>,
+    /// Whether to wait until no other connection to the same address is being made.
+    pub serialize_handshakes: bool,
     /// See [`WebSocketLimits`].
     pub limits: WebSocketLimits,
 }
@@ -372,6 +373,11 @@ fn checked(destination: WebSocketDestination, resolver: Resolver) -> Result<Dest
         local_address,
         tls,
         request,
+        turn: if destination.serialize_handshakes {
+            TurnTaking::OneByOne
+        } else {
+            TurnTaking::AtOnce
+        },
     })
 }
 
@@ -434,7 +440,7 @@ async fn connect(
     port: Arc<Port>,
 ) {
     // In a box of its own, so that an open connection does not keep the room that the way to it needed.
-    let establishing = Box::pin(establish_connection(destination, Deadline::at(Instant::now() + time)));
+    let establishing = Box::pin(establish_connection(destination, time));
     let opened = tokio::select! {
         opened = establishing => opened,
         () = link.aborted() => Err(Cause::aborted()),

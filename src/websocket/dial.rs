@@ -5,6 +5,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -16,6 +17,15 @@ use super::handshake::{ClientRequest, Established, parse_response};
 use super::proxy::Proxy;
 use super::tcp::{self, Resolver};
 use super::transport::{ByteStream, Transport};
+use super::turn::TransportTurn;
+
+/// Whether connections to the same address are made one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TurnTaking {
+    /// As RFC 6455 says.
+    OneByOne,
+    AtOnce,
+}
 
 /// Where to, and what to ask for.
 pub(crate) struct Destination {
@@ -30,6 +40,7 @@ pub(crate) struct Destination {
     /// For wss.
     pub(crate) tls: Option<Tls>,
     pub(crate) request: ClientRequest,
+    pub(crate) turn: TurnTaking,
 }
 
 /// A TLS client's configuration, and the name to check if the host can have a certificate.
@@ -54,16 +65,22 @@ pub(crate) struct Opened {
     pub(crate) established: Established,
 }
 
-/// Establishes a WebSocket connection. Cancel safe: nothing stays.
-pub(crate) async fn establish_connection(destination: Destination, deadline: Deadline) -> Result<Opened, Cause> {
-    let mut transport = obtain_connection(
+/// Establishes a WebSocket connection. `time` is for all steps but the wait for others. Cancel safe: nothing stays.
+pub(crate) async fn establish_connection(destination: Destination, time: Duration) -> Result<Opened, Cause> {
+    let mut deadline = Deadline::after(time);
+    let (mut transport, turn) = obtain_connection(
         destination.route,
         (destination.host, destination.port),
         (destination.resolver, destination.local_address),
         destination.tls,
-        deadline,
+        destination.turn,
+        &mut deadline,
     )
     .await?;
+    let _turn = match turn {
+        Some(turn) => Some(deadline.extended_by(turn.handshake()).await),
+        None => None,
+    };
     let shaken = shake_hands(&mut transport, &destination.request);
     let (rest, established) = deadline.within(Phase::Handshake, shaken).await?;
     Ok(Opened {
@@ -73,45 +90,62 @@ pub(crate) async fn establish_connection(destination: Destination, deadline: Dea
     })
 }
 
-/// A byte stream to the server, over TLS if that is asked for.
+/// A byte stream to the server, over TLS if that is asked for, and the turn to shake hands over it. The address behind a
+/// proxy or a socket is not known, so there nobody waits.
 async fn obtain_connection(
     route: Route,
     (host, port): (String, u16),
     (resolver, local_address): (Resolver, Option<IpAddr>),
     tls: Option<Tls>,
-    deadline: Deadline,
-) -> Result<Transport, Cause> {
-    let dial = async |host: &str, port| {
-        let addresses = deadline
-            .within(Phase::Dns, tcp::addresses(host, port, resolver))
-            .await?;
-        deadline
-            .within(Phase::Connect, tcp::connect(addresses, local_address))
-            .await
-    };
-    match route {
+    turn: TurnTaking,
+    deadline: &mut Deadline,
+) -> Result<(Transport, Option<TransportTurn>), Cause> {
+    let transport = match route {
         Route::Socket(path) => {
             let stream = deadline.within(Phase::Connect, connect_to_socket(&path)).await?;
-            over_any(stream, tls, deadline).await
+            over_any(stream, tls, *deadline).await
         }
-        Route::Direct => over_tcp(dial(&host, port).await?, tls, deadline).await,
+        Route::Direct => {
+            let (stream, turn) = dial((&host, port), (resolver, local_address), turn, deadline).await?;
+            return Ok((over_tcp(stream, tls, *deadline).await?, turn));
+        }
         Route::Proxy(proxy) => {
-            let stream = dial(&proxy.host, proxy.port).await?;
+            let at = (proxy.host.as_str(), proxy.port);
+            let (stream, _) = dial(at, (resolver, local_address), TurnTaking::AtOnce, deadline).await?;
             match proxy.tls {
                 Some(secure) => {
-                    let stream = encrypt(stream, secure, deadline).await?;
+                    let stream = encrypt(stream, secure, *deadline).await?;
                     let opening = proxy.protocol.open(stream, &host, port);
                     let stream = deadline.within(Phase::Proxy, opening).await?;
-                    over_any(stream, tls, deadline).await
+                    over_any(stream, tls, *deadline).await
                 }
                 None => {
                     let opening = proxy.protocol.open(stream, &host, port);
                     let stream = deadline.within(Phase::Proxy, opening).await?;
-                    over_tcp(stream, tls, deadline).await
+                    over_tcp(stream, tls, *deadline).await
                 }
             }
         }
-    }
+    };
+    Ok((transport?, None))
+}
+
+/// A TCP connection, made when it is its turn.
+async fn dial(
+    (host, port): (&str, u16),
+    (resolver, local_address): (Resolver, Option<IpAddr>),
+    turn: TurnTaking,
+    deadline: &mut Deadline,
+) -> Result<(TcpStream, Option<TransportTurn>), Cause> {
+    let addresses = tcp::addresses(host, port, resolver);
+    let addresses = deadline.within(Phase::Dns, addresses).await?;
+    let addresses = tcp::in_order(addresses, local_address)?;
+    let turn = match (turn, addresses.first()) {
+        (TurnTaking::OneByOne, Some(address)) => Some(deadline.extended_by(TransportTurn::at(*address)).await),
+        (TurnTaking::OneByOne | TurnTaking::AtOnce, _) => None,
+    };
+    let stream = tcp::connect(addresses, local_address);
+    Ok((deadline.within(Phase::Connect, stream).await?, turn))
 }
 
 #[cfg(unix)]
@@ -174,11 +208,19 @@ async fn shake_hands(transport: &mut Transport, request: &ClientRequest) -> Resu
 
 /// When all steps together must be done.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Deadline(Instant);
+struct Deadline(Instant);
 
 impl Deadline {
-    pub(crate) fn at(instant: Instant) -> Self {
-        Self(instant)
+    fn after(time: Duration) -> Self {
+        Self(Instant::now() + time)
+    }
+
+    /// Waits for others, who have their time limits as well.
+    async fn extended_by<T>(&mut self, wait: impl Future<Output = T>) -> T {
+        let begun = Instant::now();
+        let done = wait.await;
+        self.0 += begun.elapsed();
+        done
     }
 
     /// A step, as far as there is time for it.

@@ -28,3 +28,4 @@ pub(crate) mod proxy;
 pub(crate) mod task;
 pub(crate) mod tcp;
 pub(crate) mod transport;
+pub(crate) mod turn;

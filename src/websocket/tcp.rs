@@ -24,16 +24,21 @@ pub(crate) enum Resolver {
     Script(oneshot::Receiver<Result<Vec<IpAddr>, Cause>>),
 }
 
-/// Connects to the first of these addresses that answers, trying both families in turn, from the local address if one is
-/// named. Cancel safe: nothing stays.
-pub(crate) async fn connect(mut addresses: Vec<SocketAddr>, local: Option<IpAddr>) -> Result<TcpStream, Cause> {
+/// The addresses in the order in which they are tried: families in turn, and only that of the local address.
+pub(crate) fn in_order(mut addresses: Vec<SocketAddr>, local: Option<IpAddr>) -> Result<Vec<SocketAddr>, Cause> {
     if let Some(local) = local {
         addresses.retain(|address| address.is_ipv4() == local.is_ipv4());
         if addresses.is_empty() {
             return Err(Cause::other_family());
         }
     }
-    let mut waiting = interleave(addresses).into_iter();
+    Ok(interleave(addresses))
+}
+
+/// Connects to the first of these addresses that answers, from the local address if one is named. Cancel safe: nothing
+/// stays.
+pub(crate) async fn connect(addresses: Vec<SocketAddr>, local: Option<IpAddr>) -> Result<TcpStream, Cause> {
+    let mut waiting = addresses.into_iter();
     if let (Some(only), 0) = (waiting.as_slice().first(), waiting.len().saturating_sub(1)) {
         return connect_to(*only, local).await;
     }

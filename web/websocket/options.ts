@@ -8,6 +8,7 @@ import { convertTlsOptions, type NativeTlsOptions, type TlsOptions, trustWhatNod
 import {
   any,
   ByteString,
+  boolean,
   type Converter,
   callback,
   DOMString,
@@ -54,6 +55,7 @@ export interface Destination {
   tls?: NativeTlsOptions;
   handshakeTimeoutMs: number;
   deflate?: Deflate;
+  serializeHandshakes: boolean;
   limits: Limits;
 }
 
@@ -127,6 +129,7 @@ const nodeMembers = {
   lookup: { type: nullable(callback) },
   perMessageDeflate: { type: perMessageDeflate, default: () => perMessageDeflate(true, 'perMessageDeflate') },
   proxy: { type: nullable(proxyURL) },
+  serializeHandshakes: { type: boolean, default: () => true },
 } as const;
 
 const clientOptions = dictionary('WebSocketOptions', {
@@ -248,7 +251,7 @@ function createDestination(
   given: TlsOptions & object,
 ): Arguments {
   const secure = record.protocol === 'wss:';
-  const { closeTimeoutMs, handshakeTimeoutMs, maxMessageSize, headers, localAddress } = options;
+  const { closeTimeoutMs, handshakeTimeoutMs, maxMessageSize, headers, localAddress, serializeHandshakes } = options;
   const tls = convertTlsOptions(given);
   const socket = record.protocol === 'ws+unix:' ? unixSocket(record) : undefined;
   const host = socket === undefined ? record.hostname.replace(/^\[(.*)\]$/, '$1') : '127.0.0.1';
@@ -266,6 +269,7 @@ function createDestination(
     protocols: [],
     headers: withOrigin(withCredentials(record, headers)),
     handshakeTimeoutMs,
+    serializeHandshakes,
     limits: { closeTimeoutMs, maxMessageSize },
   };
   if (secure) destination.tls = tls;

@@ -72,6 +72,7 @@ export function convertAddress(address: unknown, second: unknown, third: ClientO
     closeTimeoutMs: limits.closeTimeoutMs,
     maxMessageSize: limits.maxMessageSize,
     perMessageDeflate: convertDeflate(options.perMessageDeflate ?? true) ?? false,
+    serializeHandshakes: false,
   };
   const { handshakeTimeout } = options;
   if (handshakeTimeout !== undefined && handshakeTimeout > 0) forEngine.handshakeTimeoutMs = handshakeTimeout;
