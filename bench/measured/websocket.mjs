@@ -22,8 +22,8 @@ const cases = {
     };
     const flood = async (messages) => {
       const socket = await adapter.connect(
-        `${origin}/flood/${kind}/${size}/${messages}`,
-        kind === 'text' ? text : binary,
+        kind === 'json' ? `${origin}/json/${size}/${messages}` : `${origin}/flood/${kind}/${size}/${messages}`,
+        kind === 'binary' ? binary : text,
       );
       const received = new Promise((resolve) => {
         done = resolve;

@@ -43,6 +43,11 @@ const cases = [
     measures: [{ key: 'megabytes', unit: 'MB/s', mark: atLeast(1.25, 'ws') }, perLargeMessage[1]],
   },
   {
+    title: 'deflate-recv-1KiB-json',
+    parameters: { case: 'receive', kind: 'json', size: 1024, count: 400_000 },
+    measures: [{ key: 'rate', unit: 'messages/s', mark: atLeast(8, 'ws') }, perMessage[1]],
+  },
+  {
     title: 'send 64 B text',
     parameters: { case: 'send', kind: 'text', size: 64, count: 400_000 },
     measures: [{ key: 'rate', unit: 'messages/s', mark: atLeast(10, 'ws') }, perMessage[1]],

@@ -1,11 +1,12 @@
 //! A WebSocket server on blocking sockets and frames written by hand (RFC 6455, <https://www.rfc-editor.org/rfc/rfc6455>).
 //!
 //! The path says what a connection does: `/flood/text/64/1000` answers each message with 1000 text messages of 64 bytes,
-//! encoded beforehand; `/sink/1000` counts and answers each 1000th message with one; `/echo` sends each message back.
+//! encoded beforehand; `/json/1024/1000` with 1000 compressed JSON texts of 1024 bytes; `/sink/1000` counts and answers each 1000th message with one; `/echo` sends each message back.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
+use flate2::{Compress, Compression, FlushCompress};
 use tungstenite::handshake::derive_accept_key;
 
 use crate::Failure;
@@ -16,6 +17,7 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
 const BUFFER: usize = 1 << 20;
 /// What a connection begins with; it grows up to `BUFFER`.
 const FIRST_BUFFER: usize = 16 * 1024;
@@ -24,6 +26,7 @@ const STACK: usize = 128 * 1024;
 
 enum Behaviour {
     Flood { opcode: u8, size: usize, count: usize },
+    Json { size: usize, count: usize },
     Sink { count: usize },
     Echo,
 }
@@ -68,7 +71,12 @@ fn connection(stream: TcpStream) -> Result<(), Failure> {
             PONG => {}
             _ if !frame.last => {}
             opcode => match &behaviour {
-                Behaviour::Flood { opcode, size, count } => flood(&mut frames.stream, *opcode, *size, *count)?,
+                Behaviour::Flood { opcode, size, count } => {
+                    let frame = encode(*opcode, &vec![b'w'; *size]);
+                    let at_once = (BUFFER / frame.len()).clamp(1, (*count).max(1));
+                    flood(&mut frames.stream, &vec![frame; at_once], *count)?;
+                }
+                Behaviour::Json { size, count } => flood(&mut frames.stream, &compressed_json(*size)?, *count)?,
                 Behaviour::Sink { count } => {
                     received += 1;
                     if received == *count {
@@ -86,17 +94,47 @@ fn connection(stream: TcpStream) -> Result<(), Failure> {
     Ok(())
 }
 
-fn flood(stream: &mut TcpStream, opcode: u8, size: usize, count: usize) -> io::Result<()> {
-    let frame = encode(opcode, &vec![b'w'; size]);
-    let at_once = (BUFFER / frame.len()).clamp(1, count.max(1));
-    let block = frame.repeat(at_once);
+/// Sends the frames, again and again, until there were `count`.
+fn flood(stream: &mut TcpStream, frames: &[Vec<u8>], count: usize) -> io::Result<()> {
+    let block = frames.concat();
     let mut left = count;
-    while left > 0 {
-        let now = left.min(at_once);
-        stream.write_all(&block[..now * frame.len()])?;
-        left -= now;
+    while left >= frames.len() {
+        stream.write_all(&block)?;
+        left -= frames.len();
     }
-    Ok(())
+    stream.write_all(&frames[..left].concat())
+}
+
+/// A thousand different JSON texts in frames with permessage-deflate: each refers to those before it, but the first to
+/// none, so that they can be sent again and again.
+fn compressed_json(size: usize) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut compressor = Compress::new(Compression::default(), false);
+    let mut frames = Vec::new();
+    for number in 0..1000_usize {
+        let mut text = format!("{{\"id\":{number},\"items\":[");
+        for item in 0.. {
+            let next = format!(
+                "{{\"key\":\"k{}\",\"value\":{}}},",
+                item * number,
+                (item + 7) * 7919 * (number + 3) % 10_007
+            );
+            if text.len() + next.len() + 12 > size {
+                break;
+            }
+            text.push_str(&next);
+        }
+        text.push_str("0],\"end\":\"");
+        let padding = size.saturating_sub(text.len() + 2);
+        text.push_str(&"x".repeat(padding));
+        text.push_str("\"}");
+        let mut payload = Vec::with_capacity(2 * size + 64);
+        compressor.compress_vec(text.as_bytes(), &mut payload, FlushCompress::Sync)?;
+        payload.truncate(payload.len() - 4);
+        let mut frame = encode(TEXT, &payload);
+        frame[0] |= RSV1;
+        frames.push(frame);
+    }
+    Ok(frames)
 }
 
 /// A whole frame without a mask.
@@ -160,12 +198,20 @@ impl Frames {
                 size: size.parse()?,
                 count: count.parse()?,
             },
+            ["json", size, count] => Behaviour::Json {
+                size: size.parse()?,
+                count: count.parse()?,
+            },
             ["sink", count] => Behaviour::Sink { count: count.parse()? },
             ["echo"] => Behaviour::Echo,
             _ => return Err(format!("no such path: {path}").into()),
         };
+        let extensions = match behaviour {
+            Behaviour::Json { .. } => "Sec-WebSocket-Extensions: permessage-deflate\r\n",
+            _ => "",
+        };
         let response = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n{extensions}\r\n",
             derive_accept_key(key.as_bytes())
         );
         self.stream.write_all(response.as_bytes())?;
