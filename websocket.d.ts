@@ -396,6 +396,14 @@ export class WebSocketServer extends EventTargetOf<WebSocketServerEventMap> {
   readonly incomingRequests: ReadableStream<WebSocketRequest>;
   onconnection: Handler<WebSocketConnectionEvent>;
   /**
+   * Sends one message to all open sockets, or to those that `except` and `filter` leave, behind what was sent on each. It is
+   * converted and framed once, and not compressed. Returns how many sockets it was for.
+   */
+  broadcast(
+    data: string | BufferSource,
+    options?: { except?: WebSocket; filter?: (socket: WebSocket) => boolean },
+  ): number;
+  /**
    * Replaces all certificates of a server with TLS of its own, for the connections to come; those that are open stay.
    * Throws TypeError for what can't be used, and changes nothing then; InvalidStateError without TLS.
    */

@@ -53,6 +53,7 @@ export async function webSocket(): Promise<void> {
   });
   given.setCertificate({ cert: '', key: '', certificates: { 'a.example': { cert: Buffer.of(), key: '' } } });
   given.onconnection = ({ request }) => request.tls?.peerCertificate?.fingerprint256;
+  given.broadcast('all', { filter: (client) => client.bufferedAmount === 0 }).toFixed();
   for (const client of given.clients) client.send('all');
   given.close({ code: 1012, reason: 'restarting' });
   behind.on('upgrade', async (request, stream, head) => {

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use napi::bindgen_prelude::{Buffer, BufferSlice, Either};
+use napi::bindgen_prelude::{Buffer, BufferSlice, Either, Uint32ArraySlice};
 use napi_derive::napi;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::accept::{Accepted, Adopted, Answer, Reception, Requests, SERVICE_UNAVAILABLE};
+use super::broadcast::Links;
 use super::closing::{ABNORMAL, Ended};
 use super::connection::{PANICKED, WebSocketConnection, WebSocketDeflate, WebSocketLimits, emit_open, headers};
 use super::deflate::Deflate;
@@ -19,6 +20,7 @@ use super::duplex_stream::DuplexStream;
 use super::frame::Role;
 use super::handshake::{ServerRequest, reject};
 use super::listening::{Adoption, Arrivals, Place, listen};
+use super::message::Kind;
 use super::task::{Driver, Failed, Limits, Link, emit_closed};
 use super::transport::Transport;
 use crate::error::{Error, ErrorName, Result};
@@ -92,6 +94,7 @@ pub struct WebSocketListener {
     pending: Arc<Semaphore>,
     /// As many stand in it as have a permit of `pending`.
     adoptions: mpsc::UnboundedSender<Adoption>,
+    links: Links,
     deflate: Option<Deflate>,
     limits: Limits,
 }
@@ -141,6 +144,7 @@ impl WebSocketListener {
             reception,
             pending,
             adoptions,
+            links: Links::default(),
             deflate,
             limits,
         })
@@ -187,6 +191,7 @@ impl WebSocketListener {
         header_lines: Vec<String>,
     ) -> WebSocketConnection {
         let link = Link::new(Role::Server);
+        self.links.add(request, &link);
         let port = hub.port(id);
         let (to, transport) = oneshot::channel();
         let mut agreed = Agreed {
@@ -223,6 +228,19 @@ impl WebSocketListener {
             // If the client has gone, nobody needs an answer.
             let _gone = waiting.answer.send(Answer::Reject { response });
         }
+    }
+
+    /// Sends one binary message to the connections behind these requests. Returns the numbers of those whose socket has not
+    /// taken all of it at once.
+    #[napi(catch_unwind)]
+    pub fn broadcast_binary(&self, requests: Uint32ArraySlice<'_>, data: BufferSlice<'_>) -> Vec<u32> {
+        self.links.broadcast(&requests, Kind::Binary, &data)
+    }
+
+    /// The same for text, given as UTF-8.
+    #[napi(catch_unwind)]
+    pub fn broadcast_text(&self, requests: Uint32ArraySlice<'_>, data: BufferSlice<'_>) -> Vec<u32> {
+        self.links.broadcast(&requests, Kind::Text, &data)
     }
 
     /// Replaces all certificates for the handshakes to come.

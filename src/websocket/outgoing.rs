@@ -135,6 +135,33 @@ impl Outgoing {
         passed
     }
 
+    /// Adds a frame that many connections get; `application` is how much of it is the application's data.
+    pub(crate) fn send_frame(&self, frame: &[u8], application: usize) -> Added {
+        let mut queue = self.lock();
+        if !queue.takes_data() {
+            return Added::Written;
+        }
+        // An error comes again when the task reads or writes.
+        let written = match &queue.writer {
+            Writer::Anyone(stream) if frame.len() <= DIRECT => stream.try_write(frame).unwrap_or(0),
+            Writer::Anyone(_) | Writer::Task(_) | Writer::None => 0,
+        };
+        if written == frame.len() {
+            return Added::Written;
+        }
+        let chunk = queue.room(Form::Frames, frame.len(), 0);
+        chunk.bytes.extend_from_slice(frame);
+        chunk.application += application;
+        queue.queued += application;
+        if written > 0 {
+            // It was alone in the queue.
+            let gone = consume(&mut queue.chunks, written);
+            queue.unreported += gone;
+        }
+        queue.leave_to_task();
+        Added::Queued
+    }
+
     /// Adds a ping, or a pong that answers none.
     pub(crate) fn control(&self, control: Control, data: &[u8]) {
         let mut queue = self.lock();

@@ -2,13 +2,12 @@
 
 import type { WebSocket } from './websocket.js';
 
-/** All sockets of a server that are not closed, by number. A socket that is collected takes itself off. */
+/** All sockets of a server that are not closed, by number. It holds them: a script may have them from `clients` only. */
 export class Sockets {
-  readonly #all = new Map<number, WeakRef<WebSocket>>();
+  readonly #all = new Map<number, WebSocket>();
   readonly #numbers = new WeakMap<WebSocket, number>();
   readonly #open = new Set<number>();
   readonly #ended: () => void;
-  readonly #collected = new FinalizationRegistry<number>((number) => this.ended(number));
   readonly clients = new WebSocketClients(this);
 
   /** `ended` is called when one socket fewer is there. */
@@ -27,9 +26,8 @@ export class Sockets {
   }
 
   add(number: number, socket: WebSocket): void {
-    this.#all.set(number, new WeakRef(socket));
+    this.#all.set(number, socket);
     this.#numbers.set(socket, number);
-    this.#collected.register(socket, number);
   }
 
   opened(number: number): void {
@@ -46,16 +44,17 @@ export class Sockets {
     return number !== undefined && this.#open.has(number);
   }
 
+  get(number: number): WebSocket | undefined {
+    return this.#all.get(number);
+  }
+
   *all(): Generator<WebSocket> {
-    for (const reference of [...this.#all.values()]) {
-      const socket = reference.deref();
-      if (socket !== undefined) yield socket;
-    }
+    yield* [...this.#all.values()];
   }
 
   *open(): Generator<[number, WebSocket]> {
     for (const number of this.#open) {
-      const socket = this.#all.get(number)?.deref();
+      const socket = this.#all.get(number);
       if (socket !== undefined) yield [number, socket];
     }
   }

@@ -123,6 +123,18 @@ export class Sending {
     this.#connection.acknowledge();
   }
 
+  /** Whether a message that others get as well can be handed down now, behind everything that was sent. */
+  clearsWay(): boolean {
+    if (this.#waiting !== undefined) return false;
+    this.#flush();
+    return true;
+  }
+
+  /** The network has not taken all of such a message. */
+  queued(bytes: number): void {
+    this.#bufferedAmount += bytes;
+  }
+
   ping(data: Uint8Array): void {
     this.#flush();
     this.#connection.ping(data);

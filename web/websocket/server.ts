@@ -10,6 +10,7 @@ import { DOMException, exception, fromNative } from '../errors.js';
 import { defineEventHandlers, EventTarget, onListenersChanged } from '../event-target.js';
 import { hub, type Payload, type Registration } from '../hub.js';
 import { defineInterface, requireArguments } from '../webidl.js';
+import { type Broadcasting, broadcast } from './broadcast.js';
 import { Sockets, type WebSocketClients } from './clients.js';
 import { WebSocketConnectionEvent } from './connection-event.js';
 import { IncomingRequests } from './incoming-requests.js';
@@ -34,7 +35,7 @@ import {
 import { type Adopting, refuse, takeOver } from './upgrade.js';
 import { acceptSocket, CLOSED, dismissSocket, terminateSocket, type WebSocket } from './websocket.js';
 
-interface Listener extends Adopting {
+interface Listener extends Adopting, Broadcasting {
   accept(hub: object, id: number, request: number, protocol: string | undefined, headers: string[]): Connection;
   reject(request: number, status: number, headers: string[], body: Uint8Array): void;
   setCertificates(certificates: NamedCertificate[]): void;
@@ -188,6 +189,13 @@ export class WebSocketServer extends EventTarget {
       for (const socket of this.#sockets.all()) terminateSocket(socket);
     }, timeoutMs);
     return this.#closed.promise.finally(() => clearRealTimeout(timer));
+  }
+
+  /** Sends one message to all open sockets, or to those that the options leave. Returns how many. */
+  broadcast(data: unknown, options: unknown = undefined): number {
+    // biome-ignore lint/complexity/noArguments: Web IDL counts the arguments that were given.
+    requireArguments(arguments, 1, 'broadcast');
+    return broadcast(this.#listener, this.#sockets, data, options);
   }
 
   /** Replaces the certificates of a server with TLS of its own, all of them. Connections stay as they are. */
@@ -365,5 +373,5 @@ export class WebSocketServer extends EventTarget {
   }
 }
 
-defineInterface(WebSocketServer, { constructorLength: 0, lengths: { close: 0 } });
+defineInterface(WebSocketServer, { constructorLength: 0, lengths: { broadcast: 1, close: 0 } });
 defineEventHandlers(WebSocketServer, ['connection']);

@@ -37,7 +37,7 @@ const { Blob } = globalThis;
 const { dispatchEvent } = EventTarget.prototype;
 
 const CONNECTING = 0;
-const OPEN = 1;
+export const OPEN = 1;
 const CLOSING = 2;
 export const CLOSED = 3;
 
@@ -64,6 +64,10 @@ interface Acceptance {
 export let acceptSocket: (acceptance: Acceptance) => WebSocket;
 /** Ends a socket without a closing handshake. */
 export let terminateSocket: (socket: WebSocket) => void;
+/** Whether a broadcast can be handed down for a socket now; otherwise it is to be sent on it by itself. */
+export let clearsWay: (socket: WebSocket) => boolean;
+/** The network has not taken all of a broadcast for this socket. */
+export let queuedForAll: (socket: WebSocket, bytes: number) => void;
 /** Closes a server's socket with a code that a script may not use. */
 export let dismissSocket: (socket: WebSocket, code: number, reason: string) => void;
 
@@ -86,6 +90,8 @@ export class WebSocket extends EventTarget {
       return new WebSocket(acceptance.url);
     };
     terminateSocket = (socket) => socket.#connection?.abort();
+    clearsWay = (socket) => socket.#buffered.clearsWay();
+    queuedForAll = (socket, bytes) => socket.#buffered.queued(bytes);
     dismissSocket = (socket, code, reason) => {
       if (socket.#readyState === OPEN) socket.#startClosing(code, reason);
     };
