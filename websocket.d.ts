@@ -66,7 +66,7 @@ export interface WebSocketOptions extends TlsOptions {
   /** Subprotocols, the preferred one first. */
   protocols?: string | string[];
   /**
-   * Headers for the opening handshake. `Host` and `Origin` replace what is sent otherwise; those that the
+   * Headers for the opening handshake. `Host`, once, and `Origin` replace what is sent otherwise; those that the
    * handshake itself uses are refused with TypeError.
    */
   headers?: Record<string, string> | Iterable<[string, string]>;

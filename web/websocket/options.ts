@@ -267,7 +267,7 @@ function createDestination(
     authority: socket === undefined ? record.host : 'localhost',
     target: socket?.target ?? record.pathname + record.search,
     protocols: [],
-    headers: withOrigin(withCredentials(record, headers)),
+    headers: withOrigin(withCredentials(record, withOneHost(headers))),
     handshakeTimeoutMs,
     serializeHandshakes,
     limits: { closeTimeoutMs, maxMessageSize },
@@ -294,6 +294,13 @@ function withCredentials(record: URL, headers: string[]): string[] {
   return credentials === undefined || has(headers, 'authorization')
     ? headers
     : [...headers, 'Authorization', credentials];
+}
+
+/** Two of them would mean one server to one reader and another one to the next. */
+function withOneHost(headers: string[]): string[] {
+  const hosts = headers.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'host');
+  if (hosts.length > 1) throw new TypeError('options: headers: Host is there twice');
+  return headers;
 }
 
 function withOrigin(headers: string[]): string[] {
