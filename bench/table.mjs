@@ -1,6 +1,6 @@
 // The table that `npm run bench` prints: a line for each measure, an implementation a column, then ratios and marks.
 
-const WIDTHS = { title: 23, unit: 12, value: 17, ratio: 10 };
+const WIDTHS = { title: 23, unit: 12, value: 20, ratio: 10 };
 
 /** The lines for one suite. `results` maps a case's title to an implementation's figures. */
 export function table(suite, results) {
