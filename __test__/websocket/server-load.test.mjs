@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import Ws from 'ws';
-import { echo, listening, next, WebSocket } from '../helpers/websocket-ends.mjs';
+import { echo, FAILED, heard, listening, next, request as rawRequest, WebSocket } from '../helpers/websocket-ends.mjs';
 
 const MESSAGE = 65_536;
 const COUNT = 4096;
@@ -113,4 +113,16 @@ test('connections that come and go leave no descriptor behind', {
   for (let rounds = 0; rounds < 4; rounds += 1) await round();
   // A few may still be on their way to be closed.
   while (count() > before + 5) await new Promise(setImmediate);
+});
+
+test('a peer that is killed is noticed at once, without a ping', async (t) => {
+  const { server, port } = await listening(t, () => {}, { keepAlive: false });
+  const client = `const s = require('node:net').connect(${port}, '127.0.0.1'); s.write(${JSON.stringify(rawRequest(port))}); s.resume();`;
+  const peer = spawn(process.execPath, ['-e', client]);
+  t.after(() => peer.kill());
+  while (server.clients.size < 1) await new Promise(setImmediate);
+  const [socket] = server.clients;
+  const { closed } = heard(socket);
+  peer.kill('SIGKILL');
+  assert.deepEqual(await closed, FAILED);
 });
