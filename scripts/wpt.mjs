@@ -86,7 +86,10 @@ rmSync(join(out, '..'), { recursive: true });
 const expected = directories
   .flatMap((directory) => expectations[directory] ?? [])
   .filter(({ nodeBelow = Infinity }) => major < nodeBelow);
-const isExpected = (one) => expected.some(({ file, subtest }) => one.file === file && one.subtest === subtest);
+const isExpected = (one) =>
+  expected.some(({ file = one.file, page = one.page, subtest }) => {
+    return one.file === file && one.page === page && one.subtest === subtest;
+  });
 const failures = seen.filter((one) => !one.passed && !isExpected(one));
 const passes = seen.filter((one) => one.passed && isExpected(one));
 for (const { page, subtest, message } of failures) console.log(`fails: ${page}\n  ${subtest}\n  ${message}`);

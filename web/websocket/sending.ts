@@ -65,11 +65,6 @@ export class Sending {
     return this.#bufferedAmount;
   }
 
-  /** What the network has not taken yet: `bufferedAmount` still has what it took in this task. */
-  get untaken(): number {
-    return this.#bufferedAmount - this.#taken;
-  }
-
   text(data: string): void {
     if (this.#waiting !== undefined || data.length * UTF8_UNIT > LARGE) {
       this.#whole('text', Buffer.from(data, 'utf8'));

@@ -221,7 +221,7 @@ export class WebSocketStream {
 
   #closingHandshakeStarted(): void {
     if (this.#readyState === OPEN) this.#readyState = CLOSING;
-    if (this.#writing !== undefined && this.#sending.untaken > 0) this.#isUnsent = true;
+    if (this.#writing !== undefined) this.#isUnsent = true;
     this.#sending.acknowledge();
   }
 
