@@ -66,7 +66,10 @@ test('a path that is not absolute, and a target with blanks', { skip }, async (t
   assert.equal(await asked('ws+unix:here.sock:/a b?c d'), 'GET /a%20b?c%20d HTTP/1.1 of localhost');
 });
 
-test('an abstract name', { skip: process.platform !== 'linux' && 'Linux only' }, async (t) => {
+/** Node 20's own servers bind an abstract name that is padded to 108 bytes, which nobody else would ask for. */
+const abstract = process.platform === 'linux' && Number(process.versions.node.split('.')[0]) >= 22;
+
+test('an abstract name', { skip: !abstract && 'Linux, and a Node that binds the name as it is' }, async (t) => {
   const name = `webwire-${process.pid}`;
   await serve(t, `\0${name}`);
   assert.equal(await asked(`ws+unix:%00${name}:/x`), 'GET /x HTTP/1.1 of localhost');
