@@ -119,6 +119,8 @@ class Hub {
   #count = 0;
   #offset = 0;
   #dispatching = false;
+  /** The number of the task that is running, as far as the hub can tell tasks apart: each event is one. */
+  task = 0;
   #late: (() => void)[] = [];
 
   /** What native constructors take as their first argument. */
@@ -173,6 +175,7 @@ class Hub {
     } finally {
       this.#dispatching = false;
       this.#runLate();
+      this.task += 1;
     }
   }
 
@@ -192,6 +195,7 @@ class Hub {
         while (this.#at < this.#count) {
           // Before the first one as well: what a task left to do that ended with an exception would come later.
           checkpoint();
+          this.task += 1;
           if (records > 0 && records % RECORDS_A_LOOK === 0 && performance.now() > until) {
             source.again();
             return;

@@ -99,3 +99,22 @@ test('what was queued before close() is sent before the Close frame', async (t) 
   assert.equal(received, 25 * chunk.length + 3);
   assert.equal(socket.bufferedAmount, 0);
 });
+
+test('what came back is not counted any more', async (t) => {
+  const { url } = await listening(t, echo);
+  const socket = new WebSocket(url);
+  await next(socket, 'open');
+  const counted = [];
+  await new Promise((resolve) => {
+    let count = 0;
+    socket.onmessage = () => {
+      counted.push(socket.bufferedAmount);
+      count += 1;
+      if (count === 1000) resolve();
+      else socket.send('x');
+    };
+    socket.send('x');
+  });
+  assert.deepEqual([...new Set(counted)], [0]);
+  socket.close();
+});

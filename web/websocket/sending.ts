@@ -30,7 +30,7 @@ const { byteLength } = Buffer;
 
 let settling: Sending[] = [];
 
-/** `bufferedAmount` falls between tasks only. */
+/** Once a turn of the event loop; `bufferedAmount` tells the tasks in between apart by themselves. */
 function settle(): void {
   const sendings = settling;
   settling = [];
@@ -48,8 +48,11 @@ export class Sending {
   readonly #connection: Connection;
   readonly #fell: (() => void) | undefined;
   #bufferedAmount = 0;
-  /** Taken by the network in this task. */
+  /** Taken by the network and not yet off the amount: that falls between tasks only. */
   #taken = 0;
+  /** How much of that in the task that is running, or was the last one to send. */
+  #takenLately = 0;
+  #lastTask = 0;
   #batch: Buffer | undefined;
   #batchLength = 0;
   #batchBytes = 0;
@@ -62,7 +65,8 @@ export class Sending {
   }
 
   get bufferedAmount(): number {
-    return this.#bufferedAmount;
+    const hidden = this.#lastTask === hub.task ? this.#takenLately : 0;
+    return this.#bufferedAmount - this.#taken + hidden;
   }
 
   text(data: string): void {
@@ -149,6 +153,7 @@ export class Sending {
   static settle(sending: Sending): void {
     sending.#bufferedAmount -= sending.#taken;
     sending.#taken = 0;
+    sending.#takenLately = 0;
     sending.#fell?.();
   }
 
@@ -197,6 +202,11 @@ export class Sending {
     if (!written || bytes === 0) return;
     if (this.#taken === 0 && settling.push(this) === 1) setRealImmediate(settle);
     this.#taken += bytes;
+    if (this.#lastTask !== hub.task) {
+      this.#lastTask = hub.task;
+      this.#takenLately = 0;
+    }
+    this.#takenLately += bytes;
   }
 
   /** The batch, with room for another message. */
