@@ -332,7 +332,7 @@ export interface WebSocketServerEventMap {
   connection: WebSocketConnectionEvent;
 }
 
-/** A client was accepted without being asked for: the short way of a WebSocketServer. */
+/** A client was accepted without being asked for, with the subprotocol that it prefers: the short way of a WebSocketServer. */
 export interface WebSocketConnectionEvent extends Event {
   readonly socket: WebSocket;
   readonly request: WebSocketRequest;

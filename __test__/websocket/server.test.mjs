@@ -126,7 +126,10 @@ test('the short way: a listener for connection', async (t) => {
   accepted.send('from the server');
   assert.equal((await next(socket, 'message')).data, 'from the server');
   made.onconnection = ({ socket: later }) => later.close(3000);
-  const { code } = await next(new WebSocket(url), 'close');
+  // Of subprotocols the client gets the one that it prefers.
+  const choosy = new WebSocket(url, ['first', 'second']);
+  const { code } = await next(choosy, 'close');
+  assert.equal(choosy.protocol, 'first');
   assert.equal(code, 3000);
 });
 

@@ -323,7 +323,9 @@ export class WebSocketServer extends EventTarget {
   }
 
   #acceptAtOnce(request: WebSocketRequest): void {
-    request.accept().then((socket) => {
+    // A client whose subprotocols are all passed over fails: the one that it prefers, as nobody was asked.
+    const [protocol] = request.protocols;
+    request.accept(protocol === undefined ? {} : { protocol }).then((socket) => {
       // If the client has gone before it was told, there is no connection to speak of.
       if (socket.readyState === CLOSED) return;
       dispatchEvent.call(this, new WebSocketConnectionEvent(socket, request));
