@@ -64,7 +64,7 @@ function installPythonPackages() {
   const wanted = readFileSync(requirements, 'utf8');
   const stamp = join(venv, 'installed.txt');
   if (existsSync(python) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
-  say('installing aioquic and aiortc');
+  say('installing aioquic, aiortc and websockets');
   rmSync(venv, { recursive: true, force: true });
   mkdirSync(venv);
   run(systemPython, ['-m', 'venv', venv]);

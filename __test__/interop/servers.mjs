@@ -3,13 +3,21 @@
 import { createCertificate } from '../helpers/certificate.mjs';
 import { serveWebTransport } from './exercises.mjs';
 
-/** A WebSocketServer that accepts with the protocol `webwire-test` and echoes. Resolves to its port. */
-export async function serveWebSocketEcho(context, { WebSocketServer }) {
-  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+/**
+ * A WebSocketServer that accepts with the protocol `webwire-test` and echoes. Resolves to its port. Its sockets are added to
+ * `accepted`.
+ */
+export async function serveWebSocketEcho(
+  context,
+  { WebSocketServer },
+  { perMessageDeflate = false, accepted = [] } = {},
+) {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate });
   await server.ready;
   const run = async () => {
     for await (const request of server.incomingRequests) {
       const socket = await request.accept({ protocol: 'webwire-test' });
+      accepted.push(socket);
       socket.binaryType = 'arraybuffer';
       socket.onmessage = ({ data }) => socket.send(data);
     }
