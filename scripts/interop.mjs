@@ -1,4 +1,4 @@
-// npm run interop: webwire against Chromium, aioquic, aiortc and npm packages. On Debian as root it installs what is
+// npm run interop: webwire against Chromium, Firefox, aioquic, aiortc, websockets and npm packages. On Debian as root it installs what is
 // missing: apt packages, and a Python venv in .venv with the versions of __test__/interop/peers/requirements.txt.
 // Elsewhere it names what is missing and fails. It never passes by skipping.
 
@@ -13,6 +13,7 @@ const requirements = join(root, '__test__/interop/peers/requirements.txt');
 const venv = join(root, '.venv');
 const python = process.env.WEBWIRE_PYTHON ?? join(venv, 'bin/python');
 const chromium = process.env.WEBWIRE_CHROMIUM ?? '/usr/bin/chromium';
+const firefox = process.env.WEBWIRE_FIREFOX ?? '/usr/bin/firefox-esr';
 
 /** Debian's own Python, where there is one: its venv module is a package of Debian too. */
 const systemPython = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
@@ -35,6 +36,7 @@ function venvModule() {
 /** What the tests need: how to see that it is there, and the Debian package that has it. */
 const PROGRAMS = [
   { name: 'Chromium', there: () => existsSync(chromium), apt: 'chromium' },
+  { name: 'Firefox ESR', there: () => existsSync(firefox), apt: 'firefox-esr' },
   { name: 'Python 3 with venv', there: () => existsSync(python) || venvModule(), apt: 'python3-venv' },
   { name: 'ip (iproute2)', there: () => onPath('ip'), apt: 'iproute2' },
   { name: 'unshare (util-linux)', there: () => onPath('unshare'), apt: 'util-linux' },

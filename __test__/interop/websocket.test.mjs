@@ -1,4 +1,4 @@
-// WebSocket against Chromium and Python's `websockets`, both with permessage-deflate and without it.
+// WebSocket against Chromium, Firefox and Python's `websockets`, all with permessage-deflate and without it.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -6,6 +6,7 @@ import webwire from '../../index.js';
 import { startBrowser } from './browser.mjs';
 import { startPeer } from './counterpart.mjs';
 import { exerciseWebSocket } from './exercises.mjs';
+import { evaluateInFirefox } from './firefox.mjs';
 import { serveWebSocketEcho } from './servers.mjs';
 import { TIMEOUT_MS } from './timeout.mjs';
 
@@ -31,6 +32,14 @@ for (const [compression, extensions] of COMPRESSIONS) {
     const page = await (await startBrowser(context)).open();
     const result = await page.evaluate(`(${exerciseWebSocket})(WebSocket, 'ws://127.0.0.1:${port}')`);
     assert.deepEqual(result, CLOSED);
+    assert.deepEqual(accepted.map(extensionsOf), [extensions]);
+  });
+
+  test(`Firefox to our WebSocketServer, compression: ${compression}`, { timeout: TIMEOUT_MS }, async (context) => {
+    const accepted = [];
+    const port = await serveWebSocketEcho(context, webwire, { perMessageDeflate, accepted });
+    const exercise = `(${exerciseWebSocket})(WebSocket, 'ws://127.0.0.1:${port}')`;
+    assert.deepEqual(await evaluateInFirefox(context, exercise), CLOSED);
     assert.deepEqual(accepted.map(extensionsOf), [extensions]);
   });
 
