@@ -1,6 +1,8 @@
 // Both ends of a WebSocket for tests: webwire's classes, and raw TCP ends that send what no implementation would.
 
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import webwire from '../../index.js';
@@ -214,4 +216,35 @@ export async function listening(t, connected = () => {}, options = {}) {
 export function echo(socket) {
   socket.binaryType = 'nodebuffer';
   socket.addEventListener('message', ({ data }) => socket.send(data));
+}
+
+/** A stream that a server of webwire has accepted. */
+export async function connected(t, accepted = echo, options = {}) {
+  const { url } = await listening(t, accepted);
+  const stream = new WebSocketStream(url, options);
+  return { stream, ...(await stream.opened) };
+}
+
+/** What a promise rejects with. */
+export const reasonOf = (promise) =>
+  promise.then(
+    () => assert.fail('it was fulfilled'),
+    (reason) => reason,
+  );
+
+/** Asserts that it is one, with these members. */
+export function isWebSocketError(error, closeCode, reason = '') {
+  assert.ok(error instanceof WebSocketError && error instanceof DOMException);
+  assert.deepEqual([error.name, error.closeCode, error.reason], ['WebSocketError', closeCode, reason]);
+}
+
+/** The error that the operator hears of a connection that must fail. */
+export async function failure(t, url, options) {
+  const errors = new Map();
+  const listener = ({ websocket, error }) => errors.set(websocket, error);
+  subscribe('webwire:websocket:error', listener);
+  t.after(() => unsubscribe('webwire:websocket:error', listener));
+  const socket = new WebSocket(url, options);
+  assert.deepEqual(await heard(socket).closed, FAILED);
+  return errors.get(socket);
 }

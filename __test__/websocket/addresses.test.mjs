@@ -1,7 +1,6 @@
 // Where a connection goes to and comes from: the options `lookup` and `localAddress`, and several addresses of a name.
 
 import assert from 'node:assert/strict';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import dns from 'node:dns';
 import { once } from 'node:events';
 import { test } from 'node:test';
@@ -9,6 +8,7 @@ import { createCertificate } from '../helpers/certificate.mjs';
 import {
   echo,
   FAILED,
+  failure,
   heard,
   listening,
   next,
@@ -29,17 +29,6 @@ async function opens(url, options) {
   await next(socket, 'open');
   socket.close();
   return socket;
-}
-
-/** The error's code that the operator hears of a connection that must fail. */
-async function failure(t, url, options) {
-  const errors = new Map();
-  const listener = ({ websocket, error }) => errors.set(websocket, error);
-  subscribe('webwire:websocket:error', listener);
-  t.after(() => unsubscribe('webwire:websocket:error', listener));
-  const socket = new WebSocket(url, options);
-  assert.deepEqual(await heard(socket).closed, FAILED);
-  return errors.get(socket);
 }
 
 test('lookup is asked for the name, as net.connect asks', async (t) => {

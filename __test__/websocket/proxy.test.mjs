@@ -1,13 +1,13 @@
 // The option `proxy`: HTTP CONNECT and SOCKS5, and proxies that do it wrong.
 
 import assert from 'node:assert/strict';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
 import { createCertificate } from '../helpers/certificate.mjs';
 import { connectProxy, socksProxy } from '../helpers/proxies.mjs';
 import {
   all,
   FAILED,
+  failure,
   heard,
   listening,
   next,
@@ -46,17 +46,6 @@ async function exchange(url, options) {
   socket.close(1000);
   const { wasClean } = await next(socket, 'close');
   assert.ok(wasClean);
-}
-
-/** The error that the operator hears of a connection that must fail. */
-async function failure(t, url, options) {
-  const errors = new Map();
-  const listener = ({ websocket, error }) => errors.set(websocket, error);
-  subscribe('webwire:websocket:error', listener);
-  t.after(() => unsubscribe('webwire:websocket:error', listener));
-  const socket = new WebSocket(url, options);
-  assert.deepEqual(await heard(socket).closed, FAILED);
-  return errors.get(socket);
 }
 
 test('CONNECT, for ws and wss', async (t) => {

@@ -7,32 +7,15 @@ import { test } from 'node:test';
 import { createCertificate } from '../helpers/certificate.mjs';
 import {
   all,
+  connected,
   echo,
+  isWebSocketError,
   listening,
   readUntil,
+  reasonOf,
   tcpServer,
-  WebSocketError,
   WebSocketStream,
 } from '../helpers/websocket-ends.mjs';
-
-/** A stream that a server of webwire has accepted. */
-async function connected(t, accepted = echo, options = {}) {
-  const { url } = await listening(t, accepted);
-  const stream = new WebSocketStream(url, options);
-  return { stream, ...(await stream.opened) };
-}
-
-/** What a promise rejects with. */
-const reasonOf = (promise) =>
-  promise.then(
-    () => assert.fail('it was fulfilled'),
-    (reason) => reason,
-  );
-
-function isWebSocketError(error, closeCode, reason = '') {
-  assert.ok(error instanceof WebSocketError && error instanceof DOMException);
-  assert.deepEqual([error.name, error.closeCode, error.reason], ['WebSocketError', closeCode, reason]);
-}
 
 test('opened has the streams, the protocol and the extensions', async (t) => {
   const { url, server } = await listening(t);

@@ -6,37 +6,20 @@ import {
   BINARY,
   CLOSE,
   closeBody,
-  echo,
+  connected,
   frame,
   frameServer,
   frames,
+  isWebSocketError,
   listening,
   next,
   PING,
   PONG,
+  reasonOf,
   TEXT,
   WebSocketError,
   WebSocketStream,
 } from '../helpers/websocket-ends.mjs';
-
-/** A stream that a server of webwire has accepted. */
-async function connected(t, accepted = echo, options = {}) {
-  const { url } = await listening(t, accepted);
-  const stream = new WebSocketStream(url, options);
-  return { stream, ...(await stream.opened) };
-}
-
-/** What a promise rejects with. */
-const reasonOf = (promise) =>
-  promise.then(
-    () => assert.fail('it was fulfilled'),
-    (reason) => reason,
-  );
-
-function isWebSocketError(error, closeCode, reason = '') {
-  assert.ok(error instanceof WebSocketError && error instanceof DOMException);
-  assert.deepEqual([error.name, error.closeCode, error.reason], ['WebSocketError', closeCode, reason]);
-}
 
 test('text comes as strings, bytes as Uint8Array, each as one chunk', async (t) => {
   const { stream, readable, writable } = await connected(t);
