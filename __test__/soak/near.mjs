@@ -1,8 +1,8 @@
 // The clients of the soak.
 
 import { WebSocket } from '../../index.mjs';
+import { numbers } from '../helpers/random.mjs';
 import { holdings, obey, tell } from './program.mjs';
-import { numbers } from './tcp-proxy.mjs';
 
 const AT_ONCE = 200;
 const held = [];

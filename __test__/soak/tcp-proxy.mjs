@@ -5,22 +5,10 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { Transform } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { numbers } from '../helpers/random.mjs';
 
 const MOST_BYTES_A_PIECE = 7;
 const MOST_DELAY_MS = 3;
-
-/** Numbers from 0 to below `limit`, the same for the same seed. */
-export function numbers(seed) {
-  let state = (seed ^ 0x9e3779b9) >>> 0 || 1;
-  return (limit) => {
-    state ^= state << 13;
-    state >>>= 0;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    state >>>= 0;
-    return state % limit;
-  };
-}
 
 /** Cuts the first bytes into pieces of 1 to 7 and the rest at random, with a short delay now and then. */
 function pieces(random) {

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { before, test } from 'node:test';
 import { constants, deflateRawSync } from 'node:zlib';
 import { WebSocketServer as WsServer } from 'ws';
+import { numbers } from '../helpers/random.mjs';
 import { all, CLOSE, closeBody, frame, frameClient, frames, listening } from '../helpers/websocket-ends.mjs';
 
 const LIMIT = 70_000;
@@ -87,17 +88,6 @@ test('the corpus', async (t) => {
   }
   assert.ok(count > 0);
 });
-
-/** Numbers from 0 to below `below`, the same in every run. */
-function numbers(seed) {
-  let state = seed;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 /** What a message of permessage-deflate holds: without the tail of its last block. */
 function deflated(text) {
