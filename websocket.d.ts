@@ -86,7 +86,10 @@ export interface WebSocketOptions extends TlsOptions {
   signal?: AbortSignal;
   /** The largest message to take, in bytes after reassembly and inflation; a larger one closes with 1009. */
   maxMessageSize?: number;
-  /** How long the opening handshake may take in all, in milliseconds, the wait for others not counted. */
+  /**
+   * How long the opening handshake may take in all, in milliseconds, from the call; 30,000 by default. Where connections to
+   * one address wait for each other, each one ahead that succeeds begins the time anew.
+   */
   handshakeTimeoutMs?: number;
   /**
    * Whether to connect only when no other connection of this process to the same address and port is being made, as

@@ -72,15 +72,27 @@ test('who gives up keeps nobody waiting', async (t) => {
   await next(third, 'open');
 });
 
-test('the time limit begins when the wait is over', async (t) => {
-  const { url } = await tcpServer(t, async (socket, number) => {
-    const head = await readUntil(socket, '\r\n\r\n').catch(() => '');
-    if (number > 0) socket.write(opening(head));
+test('all that wait for a host that never answers fail with the first one', async (t) => {
+  const dead = await tcpServer(t, () => {});
+  const other = await tcpServer(t, () => {});
+  const sockets = Array.from({ length: 20 }, () => heard(new WebSocket(dead.url, { handshakeTimeoutMs: 1000 })));
+  const clock = heard(new WebSocket(other.url, { handshakeTimeoutMs: 3000 }));
+  const failed = [];
+  for (const { closed } of sockets) closed.then((events) => failed.push(events));
+  await clock.closed;
+  assert.deepEqual(failed, Array(20).fill(FAILED));
+});
+
+test('the time limit begins anew when one ahead succeeds', async (t) => {
+  const silent = await tcpServer(t, () => {});
+  const elapsed = () => heard(new WebSocket(silent.url, { handshakeTimeoutMs: 2000 })).closed;
+  const { url } = await tcpServer(t, async (socket) => {
+    const head = await readUntil(socket, '\r\n\r\n');
+    await elapsed();
+    socket.write(opening(head));
   });
-  const first = heard(new WebSocket(url, { handshakeTimeoutMs: 2000 }));
-  const second = new WebSocket(url, { handshakeTimeoutMs: 1900 });
-  await next(second, 'open');
-  assert.deepEqual(await first.closed, FAILED);
+  const sockets = [6000, 3000].map((handshakeTimeoutMs) => new WebSocket(url, { handshakeTimeoutMs }));
+  await Promise.all(sockets.map((socket) => next(socket, 'open')));
 });
 
 test('serializeHandshakes: false connects at once', async (t) => {

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::handshake::{ClientRequest, Established, parse_response};
 use super::proxy::Proxy;
 use super::tcp::{self, Resolver};
 use super::transport::{ByteStream, Transport};
-use super::turn::TransportTurn;
+use super::turn::{SuccessesAhead, TransportTurn, Waiting};
 
 /// Whether connections to the same address are made one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +66,8 @@ pub(crate) struct Opened {
     pub(crate) established: Established,
 }
 
-/// Establishes a WebSocket connection. `time` is for all steps but the wait for others. Cancel safe: nothing stays.
+/// Establishes a WebSocket connection. `time` is for all steps, the wait for others among them, which begins it anew
+/// whenever one of them succeeds. Cancel safe: nothing stays.
 pub(crate) async fn establish_connection(destination: Destination, time: Duration) -> Result<Opened, Cause> {
     let mut deadline = Deadline::after(time);
     let (mut transport, turn) = obtain_connection(
@@ -77,12 +79,15 @@ pub(crate) async fn establish_connection(destination: Destination, time: Duratio
         &mut deadline,
     )
     .await?;
-    let _turn = match turn {
-        Some(turn) => Some(deadline.extended_by(turn.handshake()).await),
+    let turn = match turn {
+        Some(turn) => Some(deadline.within(Phase::Handshake, always(turn.handshake())).await?),
         None => None,
     };
     let shaken = shake_hands(&mut transport, &destination.request);
     let (rest, established) = deadline.within(Phase::Handshake, shaken).await?;
+    if let Some(turn) = turn {
+        turn.succeed();
+    }
     Ok(Opened {
         transport,
         rest,
@@ -103,26 +108,26 @@ async fn obtain_connection(
     let transport = match route {
         Route::Socket(path) => {
             let stream = deadline.within(Phase::Connect, connect_to_socket(&path)).await?;
-            over_any(stream, tls, *deadline).await
+            over_any(stream, tls, deadline).await
         }
         Route::Direct => {
             let (stream, turn) = dial((&host, port), (resolver, local_address), turn, deadline).await?;
-            return Ok((over_tcp(stream, tls, *deadline).await?, turn));
+            return Ok((over_tcp(stream, tls, deadline).await?, turn));
         }
         Route::Proxy(proxy) => {
             let at = (proxy.host.as_str(), proxy.port);
             let (stream, _) = dial(at, (resolver, local_address), TurnTaking::AtOnce, deadline).await?;
             match proxy.tls {
                 Some(secure) => {
-                    let stream = encrypt(stream, secure, *deadline).await?;
+                    let stream = encrypt(stream, secure, deadline).await?;
                     let opening = proxy.protocol.open(stream, &host, port);
                     let stream = deadline.within(Phase::Proxy, opening).await?;
-                    over_any(stream, tls, *deadline).await
+                    over_any(stream, tls, deadline).await
                 }
                 None => {
                     let opening = proxy.protocol.open(stream, &host, port);
                     let stream = deadline.within(Phase::Proxy, opening).await?;
-                    over_tcp(stream, tls, *deadline).await
+                    over_tcp(stream, tls, deadline).await
                 }
             }
         }
@@ -141,7 +146,11 @@ async fn dial(
     let addresses = deadline.within(Phase::Dns, addresses).await?;
     let addresses = tcp::in_order(addresses, local_address)?;
     let turn = match (turn, addresses.first()) {
-        (TurnTaking::OneByOne, Some(address)) => Some(deadline.extended_by(TransportTurn::at(*address)).await),
+        (TurnTaking::OneByOne, Some(address)) => {
+            let waiting = Waiting::at(*address);
+            deadline.successes_ahead = Some(waiting.successes_ahead());
+            Some(deadline.within(Phase::Connect, always(waiting.transport())).await?)
+        }
         (TurnTaking::OneByOne | TurnTaking::AtOnce, _) => None,
     };
     let stream = tcp::connect(addresses, local_address);
@@ -161,14 +170,18 @@ async fn connect_to_socket(_: &Path) -> Result<TcpStream, Cause> {
     Err(Cause::system(Phase::Connect, "connect", &error))
 }
 
-async fn over_tcp(stream: TcpStream, tls: Option<Tls>, deadline: Deadline) -> Result<Transport, Cause> {
+async fn over_tcp(stream: TcpStream, tls: Option<Tls>, deadline: &Deadline) -> Result<Transport, Cause> {
     match tls {
         Some(_) => over_any(stream, tls, deadline).await,
         None => Ok(Transport::tcp(stream)),
     }
 }
 
-async fn over_any(stream: impl ByteStream + 'static, tls: Option<Tls>, deadline: Deadline) -> Result<Transport, Cause> {
+async fn over_any(
+    stream: impl ByteStream + 'static,
+    tls: Option<Tls>,
+    deadline: &Deadline,
+) -> Result<Transport, Cause> {
     match tls {
         Some(tls) => Ok(Transport::other(encrypt(stream, tls, deadline).await?)),
         None => Ok(Transport::other(stream)),
@@ -178,7 +191,7 @@ async fn over_any(stream: impl ByteStream + 'static, tls: Option<Tls>, deadline:
 async fn encrypt<S: ByteStream>(
     stream: S,
     (config, name): Tls,
-    deadline: Deadline,
+    deadline: &Deadline,
 ) -> Result<client::TlsStream<S>, Cause> {
     let name = name.ok_or_else(Cause::nameless)?;
     let handshake = async {
@@ -207,27 +220,68 @@ async fn shake_hands(transport: &mut Transport, request: &ClientRequest) -> Resu
 }
 
 /// When all steps together must be done.
-#[derive(Debug, Clone, Copy)]
-struct Deadline(Instant);
+struct Deadline {
+    time: Duration,
+    begun: Instant,
+    /// Each of them begins the time anew.
+    successes_ahead: Option<SuccessesAhead>,
+}
 
 impl Deadline {
     fn after(time: Duration) -> Self {
-        Self(Instant::now() + time)
+        Self {
+            time,
+            begun: Instant::now(),
+            successes_ahead: None,
+        }
     }
 
-    /// Waits for others, who have their time limits as well.
-    async fn extended_by<T>(&mut self, wait: impl Future<Output = T>) -> T {
-        let begun = Instant::now();
-        let done = wait.await;
-        self.0 += begun.elapsed();
-        done
+    fn at(&self) -> Instant {
+        let success = self.successes_ahead.as_ref().and_then(SuccessesAhead::last);
+        success.map_or(self.begun, |success| success.max(self.begun)) + self.time
     }
 
     /// A step, as far as there is time for it.
-    async fn within<T>(self, phase: Phase, step: impl Future<Output = Result<T, Cause>>) -> Result<T, Cause> {
-        match timeout_at(self.0, step).await {
-            Ok(done) => done,
-            Err(_) => Err(Cause::timed_out(phase)),
+    async fn within<T>(&self, phase: Phase, step: impl Future<Output = Result<T, Cause>>) -> Result<T, Cause> {
+        let mut step = pin!(step);
+        loop {
+            let at = self.at();
+            // It may have passed while others had their turn: then nothing new begins.
+            if at <= Instant::now() {
+                return Err(Cause::timed_out(phase));
+            }
+            match timeout_at(at, &mut step).await {
+                Ok(done) => return done,
+                Err(_) if self.at() > at => {}
+                Err(_) => return Err(Cause::timed_out(phase)),
+            }
         }
+    }
+}
+
+/// A step that can't fail.
+async fn always<T>(step: impl Future<Output = T>) -> Result<T, Cause> {
+    Ok(step.await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_begins_anew_with_each_success_ahead() {
+        let address = ([192, 0, 2, 9], 1).into();
+        let first = Waiting::at(address).transport().await.handshake().await;
+        let begun = Instant::now();
+        let mut deadline = Deadline::after(Duration::from_secs(30));
+        let waiting = Waiting::at(address);
+        deadline.successes_ahead = Some(waiting.successes_ahead());
+        let step = std::future::pending::<Result<(), Cause>>();
+        let late = tokio::join!(deadline.within(Phase::Connect, step), async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            first.succeed();
+        });
+        assert_eq!(late.0, Err(Cause::timed_out(Phase::Connect)));
+        assert_eq!(begun.elapsed().as_secs(), 50);
     }
 }

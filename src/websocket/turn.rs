@@ -9,83 +9,113 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::time::Instant;
 
-/// The addresses that are being connected to, by this process.
-static LINES: Mutex<BTreeMap<SocketAddr, Line>> = Mutex::new(BTreeMap::new());
+/// The addresses that are being connected to, by this process, and how many stand in line for each.
+static LINES: Mutex<BTreeMap<SocketAddr, (Arc<Line>, usize)>> = Mutex::new(BTreeMap::new());
 
-/// Those who connect to one address.
-#[derive(Default)]
+/// Those who connect to one address. Each stage has room for one.
+#[derive(Debug, Default)]
 struct Line {
-    stages: Stages,
-    length: usize,
-}
-
-/// Each has room for one.
-#[derive(Default, Clone)]
-struct Stages {
     transport: Arc<AsyncMutex<()>>,
     handshake: Arc<AsyncMutex<()>>,
+    last_success: Mutex<Option<Instant>>,
 }
 
 /// The lock is held for one look-up only.
-fn lines() -> MutexGuard<'static, BTreeMap<SocketAddr, Line>> {
+fn lines() -> MutexGuard<'static, BTreeMap<SocketAddr, (Arc<Line>, usize)>> {
     LINES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A place in the line of an address. Whoever gives it up, in whatever way, leaves the line.
 struct Place(SocketAddr);
 
-impl Place {
-    fn take(address: SocketAddr) -> (Self, Stages) {
-        let mut lines = lines();
-        let line = lines.entry(address).or_default();
-        line.length += 1;
-        (Self(address), line.stages.clone())
-    }
-}
-
 impl Drop for Place {
     fn drop(&mut self) {
         let mut lines = lines();
-        if let Some(line) = lines.get_mut(&self.0) {
-            line.length -= 1;
-            if line.length == 0 {
+        if let Some((_, length)) = lines.get_mut(&self.0) {
+            *length -= 1;
+            if *length == 0 {
                 lines.remove(&self.0);
             }
         }
     }
 }
 
+/// When a handshake of those ahead in a line last succeeded: the address is alive, so that waiting for it is worth while.
+#[derive(Debug, Clone)]
+pub(crate) struct SuccessesAhead(Arc<Line>);
+
+impl SuccessesAhead {
+    /// None yet: `None`.
+    pub(crate) fn last(&self) -> Option<Instant> {
+        *self.0.last_success.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in a line, at its end for now.
+pub(crate) struct Waiting {
+    line: Arc<Line>,
+    place: Place,
+}
+
 /// The right to make a transport to an address.
 pub(crate) struct TransportTurn {
     _turn: OwnedMutexGuard<()>,
-    handshake: Arc<AsyncMutex<()>>,
+    line: Arc<Line>,
     place: Place,
 }
 
 /// The right to shake hands with an address, until it is dropped.
 pub(crate) struct HandshakeTurn {
     _turn: OwnedMutexGuard<()>,
+    line: Arc<Line>,
     _place: Place,
 }
 
-impl TransportTurn {
-    /// Waits behind those who came before. Cancel safe: the place in the line is given up.
-    pub(crate) async fn at(address: SocketAddr) -> Self {
-        let (place, stages) = Place::take(address);
+impl Waiting {
+    /// Takes the last place in the line of this address.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        let mut lines = lines();
+        let (line, length) = lines.entry(address).or_default();
+        *length += 1;
         Self {
-            _turn: stages.transport.lock_owned().await,
-            handshake: stages.handshake,
-            place,
+            line: line.clone(),
+            place: Place(address),
         }
     }
 
+    /// Of those who came before.
+    pub(crate) fn successes_ahead(&self) -> SuccessesAhead {
+        SuccessesAhead(self.line.clone())
+    }
+
+    /// Waits behind those who came before. Cancel safe: the place in the line is given up.
+    pub(crate) async fn transport(self) -> TransportTurn {
+        TransportTurn {
+            _turn: self.line.transport.clone().lock_owned().await,
+            line: self.line,
+            place: self.place,
+        }
+    }
+}
+
+impl TransportTurn {
     /// The transport is made. Cancel safe likewise.
     pub(crate) async fn handshake(self) -> HandshakeTurn {
         HandshakeTurn {
-            _turn: self.handshake.lock_owned().await,
+            _turn: self.line.handshake.clone().lock_owned().await,
+            line: self.line,
             _place: self.place,
         }
+    }
+}
+
+impl HandshakeTurn {
+    /// The handshake is done: the time of those behind begins anew.
+    pub(crate) fn succeed(self) {
+        let mut last = self.line.last_success.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(Instant::now());
     }
 }
 
@@ -114,11 +144,11 @@ mod tests {
 
     #[test]
     fn one_at_a_time_in_order() {
-        let first = ready(TransportTurn::at(address(1)));
-        let mut second = Box::pin(TransportTurn::at(address(1)));
-        let mut third = Box::pin(TransportTurn::at(address(1)));
+        let first = ready(Waiting::at(address(1)).transport());
+        let mut second = Box::pin(Waiting::at(address(1)).transport());
+        let mut third = Box::pin(Waiting::at(address(1)).transport());
         assert!(poll(&mut second).is_pending() && poll(&mut third).is_pending());
-        drop(ready(TransportTurn::at(address(2))));
+        drop(ready(Waiting::at(address(2)).transport()));
         let first = ready(first.handshake());
         let Poll::Ready(turn) = poll(&mut second) else {
             panic!("the one before shakes hands");
@@ -134,10 +164,22 @@ mod tests {
     }
 
     #[test]
+    fn a_success_is_known_to_those_behind() {
+        let first = ready(ready(Waiting::at(address(4)).transport()).handshake());
+        let second = Waiting::at(address(4));
+        let ahead = second.successes_ahead();
+        assert_eq!(ahead.last(), None);
+        first.succeed();
+        assert!(ahead.last().is_some());
+        drop(second);
+        assert_eq!(Waiting::at(address(4)).successes_ahead().last(), None);
+    }
+
+    #[test]
     fn who_gives_up_leaves_nothing() {
-        let first = ready(TransportTurn::at(address(3)));
-        let mut second = Box::pin(TransportTurn::at(address(3)));
-        let mut third = Box::pin(TransportTurn::at(address(3)));
+        let first = ready(Waiting::at(address(3)).transport());
+        let mut second = Box::pin(Waiting::at(address(3)).transport());
+        let mut third = Box::pin(Waiting::at(address(3)).transport());
         assert!(poll(&mut second).is_pending() && poll(&mut third).is_pending());
         drop(second);
         drop(first);
