@@ -2,12 +2,14 @@
 //! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html>.
 //!
 //! Doors to JavaScript: [`session`], [`send_stream`], [`receive_stream`], [`listener`]. [`client`] opens a connection
-//! and asks for a session on it; [`task`] serves a connection, either role, and gives each stream and datagram to its
-//! session; [`established`] is a session on the wire and [`connect_stream`] is a session's own stream, on which it opens and ends.
+//! and asks for a session on it; [`task`] serves a connection, either role, with its [`control`] streams, and gives each
+//! stream and datagram to one of its [`sessions`]; [`established`] is a session on the wire and [`connect_stream`] is a
+//! session's own stream, on which it opens and ends.
 
 mod certificate_hash;
 mod client;
 mod connect_stream;
+mod control;
 mod datagrams;
 mod endpoint;
 mod established;
@@ -22,5 +24,6 @@ pub mod receive_stream;
 mod request;
 pub mod send_stream;
 pub mod session;
+mod sessions;
 mod streams;
 mod task;

@@ -1,32 +1,29 @@
 //! Serves one HTTP/3 connection, either role: SETTINGS, control streams, and each stream and datagram to its session.
 //! <https://www.rfc-editor.org/rfc/rfc9114#section-6>
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use quinn::{Connection, ConnectionError, ReadError, RecvStream, SendStream};
+use quinn::{Connection, ConnectionError, SendStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::connect_stream::ConnectStream;
+use super::control::{Critical, drain, once};
 use super::datagrams;
-use super::established::{Closer, Session, discard, varint};
+use super::established::{Session, varint};
 use super::given_up::Allowance;
 use super::http3::Violation;
 use super::http3::error_code::ErrorCode;
-use super::http3::frame::{self, Carrier, Frame, FrameDecoder};
 use super::http3::settings::Settings;
-use super::http3::stream_header::{self, StreamHeader};
-use super::limits::{EARLY_STREAMS, Role, SESSIONS_PER_CONNECTION};
+use super::http3::stream_header::StreamHeader;
+use super::limits::Role;
 use super::reading::Reading;
-use super::session::WebTransportEvent;
+use super::sessions::Sessions;
 use super::streams::{Direction, ReceiveHalf, SendHalf, Stream};
-use crate::hub::{Payload, Port};
+use crate::hub::Port;
 
-/// The most that is read from a control stream at once.
-const PIECE: usize = 4096;
 /// Requests that may wait for the listener to look at them.
 const REQUESTS: usize = 16;
 
@@ -51,25 +48,16 @@ impl From<Violation> for End {
     }
 }
 
-#[derive(Default)]
-struct Sessions {
-    live: HashMap<u64, Arc<Session>>,
-    /// Streams that came before their session's request.
-    early: Vec<(u64, Direction, Stream)>,
-    /// The first session id that has not been asked for; sessions below it that are not live are gone.
-    next: u64,
-}
-
 /// An HTTP/3 connection.
 pub(crate) struct Http3 {
     pub(crate) quic: Connection,
-    role: Role,
-    sessions: Mutex<Sessions>,
-    settings: watch::Sender<Option<Settings>>,
+    pub(super) role: Role,
+    pub(super) sessions: Mutex<Sessions>,
+    pub(super) settings: watch::Sender<Option<Settings>>,
     requests: mpsc::Sender<ConnectStream>,
     allowance: Arc<Allowance>,
     /// Told when the last session has left.
-    emptied: Notify,
+    pub(super) emptied: Notify,
 }
 
 impl Http3 {
@@ -91,10 +79,6 @@ impl Http3 {
         )
     }
 
-    fn sessions(&self) -> MutexGuard<'_, Sessions> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The peer's SETTINGS, once they are there. Cancel safe. `None` when the connection ended before.
     pub(crate) async fn peer_settings(&self) -> Option<Settings> {
         let mut settings = self.settings.subscribe();
@@ -112,65 +96,6 @@ impl Http3 {
     /// The peer has given up a stream or a request that no script has seen.
     pub(crate) fn given_up(&self) -> Result<(), Violation> {
         self.allowance.spend(Instant::now())
-    }
-
-    /// Enters a session, which gets the streams that came before it. `None` when the connection has too many.
-    pub(crate) fn enter(&self, session: &Arc<Session>) -> Option<()> {
-        let early = {
-            let mut sessions = self.sessions();
-            if sessions.live.len() >= SESSIONS_PER_CONNECTION {
-                return None;
-            }
-            sessions.next = sessions.next.max(session.id + 4);
-            sessions.live.insert(session.id, session.clone());
-            let early = std::mem::take(&mut sessions.early);
-            let (own, others) = early.into_iter().partition::<Vec<_>, _>(|(id, ..)| *id == session.id);
-            sessions.early = others;
-            own
-        };
-        for (_, direction, stream) in early {
-            session.deliver(direction, stream);
-        }
-        Some(())
-    }
-
-    /// A request has come that is no session, or was refused: streams for it are not waited for.
-    pub(crate) fn refuse(&self, id: u64) {
-        let early = {
-            let mut sessions = self.sessions();
-            sessions.next = sessions.next.max(id + 4);
-            sessions
-                .early
-                .extract_if(.., |(early, ..)| *early == id)
-                .collect::<Vec<_>>()
-        };
-        for (.., stream) in early {
-            discard(stream, ErrorCode::WT_BUFFERED_STREAM_REJECTED);
-        }
-    }
-
-    /// Takes a session out.
-    pub(crate) fn leave(&self, session: &Session) {
-        let mut sessions = self.sessions();
-        sessions.live.remove(&session.id);
-        if sessions.live.is_empty() {
-            self.emptied.notify_one();
-        }
-    }
-
-    /// Waits until no session lives on the connection. Cancel safe.
-    pub(crate) async fn emptied(&self) {
-        while !self.sessions().live.is_empty() {
-            self.emptied.notified().await;
-        }
-    }
-
-    /// Closes all sessions: the server ends.
-    pub(crate) fn close_sessions(&self) {
-        let live: Vec<_> = self.sessions().live.values().cloned().collect();
-        for session in live {
-            session.close_unless_closed(Closer::Server);
-        }
     }
 
     /// Serves the connection until it ends. If this is dropped before, by a panic for one, the connection closes.
@@ -191,25 +116,6 @@ impl Http3 {
         }
         std::mem::forget(guard);
         end
-    }
-
-    async fn send_settings(&self) -> Result<(), End> {
-        let mut control = self.quic.open_uni().await?;
-        let sessions = match self.role {
-            Role::Client => 1,
-            Role::Server => SESSIONS_PER_CONNECTION as u64,
-        };
-        let bytes = [stream_header::OUR_CONTROL, &frame::settings(&Settings::ours(sessions))].concat();
-        match control.write_all(&bytes).await {
-            Ok(()) => {}
-            Err(quinn::WriteError::ConnectionLost(error)) => return Err(End::Lost(error)),
-            Err(_stopped) => return Err(CRITICAL.into()),
-        }
-        // The stream stays open as long as the connection.
-        match control.stopped().await {
-            Err(quinn::StoppedError::ConnectionLost(error)) => Err(End::Lost(error)),
-            Ok(_) | Err(quinn::StoppedError::ZeroRttRejected) => Err(CRITICAL.into()),
-        }
     }
 
     async fn accept_unidirectional(self: &Arc<Self>) -> Result<(), End> {
@@ -329,23 +235,6 @@ impl Http3 {
         }
     }
 
-    /// Gives a stream to its session.
-    fn route(&self, session_id: u64, direction: Direction, stream: Stream) {
-        let mut sessions = self.sessions();
-        if let Some(session) = sessions.live.get(&session_id).cloned() {
-            drop(sessions);
-            session.deliver(direction, stream);
-        } else if session_id < sessions.next {
-            drop(sessions);
-            discard(stream, ErrorCode::WT_SESSION_GONE);
-        } else if sessions.early.len() < EARLY_STREAMS {
-            sessions.early.push((session_id, direction, stream));
-        } else {
-            drop(sessions);
-            discard(stream, ErrorCode::WT_BUFFERED_STREAM_REJECTED);
-        }
-    }
-
     async fn receive_datagrams(&self) -> Result<(), End> {
         loop {
             let datagram = self.quic.read_datagram().await?;
@@ -354,61 +243,10 @@ impl Http3 {
                 return Err(Violation::connection(ErrorCode::H3_DATAGRAM_ERROR, rule).into());
             };
             // Datagrams may come before or after their session: those are lost, as datagrams may be.
-            let session = self.sessions().live.get(&id).cloned();
-            if let Some(session) = session {
+            if let Some(session) = self.live(id) {
                 session.deliver_datagram(payload);
             }
         }
-    }
-
-    async fn read_control<Late>(self: Arc<Self>, mut stream: RecvStream, first: Bytes) -> Result<Option<Late>, End> {
-        let mut decoder = FrameDecoder::new(Carrier::Control);
-        let mut input = first;
-        loop {
-            while let Some(frame) = decoder.decode(&mut input)? {
-                match frame {
-                    Frame::Settings(payload) => {
-                        let settings = Settings::decode(&payload)?;
-                        self.settings.send_replace(Some(settings));
-                    }
-                    Frame::Goaway(_) => {
-                        let live: Vec<_> = self.sessions().live.values().cloned().collect();
-                        for session in live {
-                            session.port.emit(WebTransportEvent::Draining, 0, 0, Payload::None);
-                        }
-                    }
-                    Frame::Data(_) | Frame::Headers(_) => unreachable!("a control stream's decoder refuses them"),
-                }
-            }
-            input = match stream.read_chunk(PIECE, true).await {
-                Ok(Some(chunk)) => chunk.bytes,
-                Err(ReadError::ConnectionLost(error)) => return Err(End::Lost(error)),
-                Ok(None) | Err(_) => return Err(CRITICAL.into()),
-            };
-        }
-    }
-}
-
-const CRITICAL: Violation = Violation::connection(
-    ErrorCode::H3_CLOSED_CRITICAL_STREAM,
-    "a control stream stays open as long as the connection",
-);
-
-/// Which of the streams that come once have come.
-#[derive(Default)]
-struct Critical {
-    control: Option<()>,
-    encoder: Option<()>,
-    decoder: Option<()>,
-}
-
-fn once(seen: &mut Option<()>) -> Result<(), Violation> {
-    match seen.replace(()) {
-        None => Ok(()),
-        Some(()) => Err(Violation::connection(
-            ErrorCode::H3_STREAM_CREATION_ERROR,
-            "one stream of this type is enough",
-        )),
     }
 }
 
@@ -420,17 +258,6 @@ fn finished<T>(done: Result<Result<T, End>, tokio::task::JoinError>) -> Result<T
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_cancelled) => unreachable!("nobody cancels these tasks while they are waited for"),
         },
-    }
-}
-
-/// Reads a QPACK stream to no purpose: there is no dynamic table. Chromium sends GREASE on it.
-async fn drain<Late>(mut stream: RecvStream) -> Result<Option<Late>, End> {
-    loop {
-        match stream.read_chunk(PIECE, false).await {
-            Ok(Some(_)) => {}
-            Err(ReadError::ConnectionLost(error)) => return Err(End::Lost(error)),
-            Ok(None) | Err(_) => return Err(CRITICAL.into()),
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Streams that a peer opens only to give them up.
 
-use quinn::VarInt;
+use quinn::{RecvStream, VarInt};
 
 use super::tests::{Pair, pair, send};
 use super::*;

@@ -10,6 +10,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::*;
 use crate::tls;
 use crate::webtransport::certificate_hash;
+use crate::webtransport::http3::frame::{self, Frame};
+use crate::webtransport::http3::stream_header;
+use crate::webtransport::limits::EARLY_STREAMS;
 
 /// Both ends of a connection; the endpoints live as long as it.
 pub(super) struct Pair {
