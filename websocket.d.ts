@@ -102,6 +102,7 @@ export interface WebSocketOptions extends TlsOptions {
 
 /** What subscribers of `webwire:websocket:open` get. */
 export interface WebSocketOpenMessage {
+  /** Also a WebSocket of `webwire/ws`, whose type is another. */
   readonly websocket: WebSocket | WebSocketStream;
   /** Without user and password. */
   readonly url: string;
@@ -125,10 +126,56 @@ export interface WebSocketErrorMessage {
   readonly error: WebSocketFailure;
 }
 
+/** What subscribers of `webwire:websocket:server:listening` get. */
+export interface WebSocketServerListeningMessage {
+  /** A WebSocketServer, also one of `webwire/ws`. */
+  readonly server: object;
+  readonly address: { readonly address: string; readonly port: number };
+}
+
+/** What subscribers of `webwire:websocket:server:request` get: a valid request has come. */
+export interface WebSocketServerRequestMessage {
+  readonly server: object;
+  /** With `webwire/ws` Node's IncomingMessage. */
+  readonly request: WebSocketRequest | IncomingMessage;
+}
+
+/** What subscribers of `webwire:websocket:server:connection` get: a request has been accepted, and its socket is open. */
+export interface WebSocketServerConnectionMessage extends WebSocketServerRequestMessage {
+  readonly websocket: object;
+}
+
+/** What subscribers of `webwire:websocket:server:reject` get: a client has been refused, or has failed before it was open. */
+export interface WebSocketServerRejectMessage {
+  readonly server: object;
+  /** Absent if no valid one came; then `error` has the client's address, as far as it is known. */
+  readonly request: WebSocketRequest | IncomingMessage | undefined;
+  /**
+   * `status` is what was answered, if anything was. Codes: `ERR_REJECTED` (by the application), `ERR_REQUEST_HOOK`,
+   * `ERR_PATH`, `ERR_TOO_MANY_CONNECTIONS`, `ERR_TOO_MANY_HANDSHAKES`, `ERR_SERVER_CLOSED`, `ERR_HANDSHAKE_REQUEST` (no valid
+   * opening handshake), `ETIMEDOUT`, `EOF`, `EPROTO` …
+   */
+  readonly error: WebSocketFailure;
+}
+
+/** What subscribers of `webwire:websocket:server:close` get: the server and all its sockets are closed. */
+export interface WebSocketServerCloseMessage {
+  readonly server: object;
+}
+
+/** What subscribers of `webwire:websocket:server:error` get: it can't listen, or not accept a client (`EMFILE`). */
+export interface WebSocketServerErrorMessage {
+  readonly server: object;
+  readonly error: WebSocketFailure;
+}
+
 /** Why a connection failed, in the manner of Node's system errors. */
 export interface WebSocketFailure extends Error {
-  /** What was under way: `transport` is the open connection, `abort` a `close()` of the script before it. */
-  readonly phase: 'dns' | 'connect' | 'proxy' | 'tls' | 'handshake' | 'transport' | 'frame' | 'abort';
+  /**
+   * What was under way: `transport` is the open connection, `abort` a `close()` of the script before it, `listen` a
+   * server's waiting for clients.
+   */
+  readonly phase: 'dns' | 'connect' | 'proxy' | 'tls' | 'handshake' | 'listen' | 'transport' | 'frame' | 'abort';
   /** `ECONNREFUSED`, `ENOTFOUND`, `ETIMEDOUT`, `EOF`, `CERT_HAS_EXPIRED`, `ERR_HANDSHAKE_STATUS` … */
   readonly code: string;
   readonly syscall?: string;

@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::handshake::{MAX_HEAD, ServerRequest, parse_request, reject};
+use super::cause::{Cause, Phase};
+use super::handshake::{MAX_HEAD, Refusal, ServerRequest, parse_request, reject};
 use super::transport::{ByteStream, Transport};
 use crate::server_tls::{ServerTls, TlsPeer};
 
@@ -23,8 +24,8 @@ const LINGER: Duration = Duration::from_secs(2);
 /// The answer to what the application leaves unanswered, and to more requests than may wait.
 pub(crate) const SERVICE_UNAVAILABLE: u16 = 503;
 
-/// An accepted transport and what came behind its request.
-pub(crate) type Accepted = (Transport, Vec<u8>);
+/// An accepted transport and what came behind its request; or why there is none.
+pub(crate) type Accepted = Result<(Transport, Vec<u8>), Cause>;
 
 /// What the application answers.
 pub(crate) enum Answer {
@@ -68,6 +69,17 @@ impl Requests {
     pub(crate) fn take(&self, number: u32) -> Option<Waiting> {
         self.lock().remove(&number)
     }
+
+    /// Takes a request that can't be answered any more, and says so before anybody could look for it in vain. False: it is
+    /// answered.
+    fn give_up(&self, number: u32, announce: impl FnOnce()) -> bool {
+        let mut waiting = self.lock();
+        let waited = waiting.remove(&number).is_some();
+        if waited {
+            announce();
+        }
+        waited
+    }
 }
 
 /// What all handshakes of a listener share.
@@ -85,7 +97,9 @@ pub(crate) trait Announce {
     /// A request came and waits under this number.
     fn request(&self, number: u32, request: &ServerRequest, peer: Option<&TlsPeer>);
     /// It can't be answered any more: the client has gone, or its time is up.
-    fn gone(&self, number: u32);
+    fn gone(&self, number: u32, cause: &Cause);
+    /// No request came.
+    fn refused(&self, cause: Cause);
 }
 
 /// A client at the listening socket.
@@ -113,11 +127,17 @@ pub(crate) async fn receive(
 ) {
     let deadline = Instant::now() + reception.time;
     let heard = tokio::select! {
-        heard = timeout_at(deadline, hear(client, &reception)) => heard.ok().flatten(),
-        () = reception.closing.cancelled() => None,
+        heard = timeout_at(deadline, hear(client, &reception)) => {
+            heard.unwrap_or_else(|_| Err(Cause::timed_out(Phase::Handshake)))
+        }
+        () = reception.closing.cancelled() => return,
     };
-    let Some((transport, peer, rest, request)) = heard else {
-        return;
+    let (transport, peer, rest, request) = match heard {
+        Ok(heard) => heard,
+        Err(cause) => {
+            announce.refused(cause);
+            return;
+        }
     };
     let answered = match request {
         Ok(request) => {
@@ -132,7 +152,11 @@ pub(crate) async fn receive(
             };
             await_answer(adopted, deadline, &reception, &announce).await
         }
-        Err(response) => Some((transport, rest, Answer::Reject { response })),
+        Err(refusal) => {
+            announce.refused(refusal.into());
+            let response = refusal.to_bytes();
+            Some((transport, rest, Answer::Reject { response }))
+        }
     };
     drop(permit);
     give(answered).await;
@@ -159,10 +183,12 @@ async fn give(answered: Option<Answered>) {
     };
     match answer {
         Answer::Accept { response, to } => {
-            if transport.write_all(&response).await.is_ok() {
-                // If the script has dropped the socket meanwhile, nobody waits for it.
-                let _dropped = to.send((transport, rest));
-            }
+            let written = transport.write_all(&response).await;
+            let accepted = written
+                .map(|()| (transport, rest))
+                .map_err(|error| Cause::system(Phase::Handshake, "write", &error));
+            // If the script has dropped the socket meanwhile, nobody waits for it.
+            let _dropped = to.send(accepted);
         }
         Answer::Reject { response } => refuse(transport, &response).await,
     }
@@ -181,13 +207,7 @@ async fn await_answer(
         number,
         mut answer,
     } = adopted;
-    let forget = || {
-        let waited = reception.requests.take(number).is_some();
-        if waited {
-            announce.gone(number);
-        }
-        waited
-    };
+    let give_up = |cause: &Cause| reception.requests.give_up(number, || announce.gone(number, cause));
     let mut late = false;
     loop {
         tokio::select! {
@@ -195,13 +215,19 @@ async fn await_answer(
             // Frames may follow the request before its answer; too many wait in the socket.
             read = transport.read_some(&mut rest), if rest.len() < MAX_HEAD => match read {
                 Ok(length) if length > 0 => {}
-                Ok(_) | Err(_) => {
-                    forget();
+                ended => {
+                    let cause = Cause::read(Phase::Handshake, ended.err().as_ref());
+                    if !give_up(&cause)
+                        && let Ok(Answer::Accept { to, .. }) = answer.await
+                    {
+                        // If the script has dropped the socket meanwhile, nobody waits for it.
+                        let _dropped = to.send(Err(cause));
+                    }
                     return None;
                 }
             },
             () = sleep_until(deadline), if !late => {
-                if forget() {
+                if give_up(&Cause::timed_out(Phase::Handshake)) {
                     let response = reject(SERVICE_UNAVAILABLE, &[], b"");
                     return Some((transport, rest, Answer::Reject { response }));
                 }
@@ -212,10 +238,10 @@ async fn await_answer(
     }
 }
 
-type Heard = (Transport, Option<TlsPeer>, Vec<u8>, Result<ServerRequest, Vec<u8>>);
+type Heard = (Transport, Option<TlsPeer>, Vec<u8>, Result<ServerRequest, Refusal>);
 
-/// Reads up to the end of the request; an invalid one comes with its answer.
-async fn hear(client: Client, reception: &Reception) -> Option<Heard> {
+/// Reads up to the end of the request.
+async fn hear(client: Client, reception: &Reception) -> Result<Heard, Cause> {
     let (mut transport, peer) = match (client, &reception.tls) {
         (Client::Tcp(stream), tls) => {
             // A socket that cannot be told to send at once still sends.
@@ -232,25 +258,27 @@ async fn hear(client: Client, reception: &Reception) -> Option<Heard> {
     };
     let mut buffer = Vec::new();
     loop {
-        if transport.read_some(&mut buffer).await.ok()? == 0 {
-            return None;
+        match transport.read_some(&mut buffer).await {
+            Ok(length) if length > 0 => {}
+            ended => return Err(Cause::read(Phase::Handshake, ended.err().as_ref())),
         }
         match parse_request(&buffer) {
             Ok(Some((request, end))) => {
                 let rest = buffer.split_off(end);
-                return Some((transport, peer, rest, Ok(request)));
+                return Ok((transport, peer, rest, Ok(request)));
             }
             Ok(None) => {}
-            Err(refusal) => return Some((transport, peer, Vec::new(), Err(refusal.to_bytes()))),
+            Err(refusal) => return Ok((transport, peer, Vec::new(), Err(refusal))),
         }
     }
 }
 
 /// The TLS handshake of a client.
-async fn secure(stream: impl ByteStream + 'static, tls: &ServerTls) -> Option<(Transport, Option<TlsPeer>)> {
-    let stream = TlsAcceptor::from(tls.config.clone()).accept(stream).await.ok()?;
+async fn secure(stream: impl ByteStream + 'static, tls: &ServerTls) -> Result<(Transport, Option<TlsPeer>), Cause> {
+    let stream = TlsAcceptor::from(tls.config.clone()).accept(stream).await;
+    let stream = stream.map_err(|error| Cause::tls(&error))?;
     let peer = tls.peer(stream.get_ref().1);
-    Some((Transport::other(stream), Some(peer)))
+    Ok((Transport::other(stream), Some(peer)))
 }
 
 /// Sends a response and ends; reads on for a moment, so that what the client still sends does not reset the answer away.

@@ -8,7 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use super::extensions;
-use super::handshake::ResponseFault;
+use super::handshake::{Refusal, ResponseFault};
 use super::message::Failure;
 use crate::error::system_code;
 
@@ -28,6 +28,8 @@ pub(crate) enum Phase {
     Tls,
     /// The opening handshake.
     Handshake,
+    /// A server waits for clients.
+    Listen,
     /// Nothing: the open connection broke.
     Transport,
     /// A frame of the peer was read.
@@ -44,6 +46,7 @@ impl Phase {
             Self::Proxy => "proxy",
             Self::Tls => "tls",
             Self::Handshake => "handshake",
+            Self::Listen => "listen",
             Self::Transport => "transport",
             Self::Frame => "frame",
             Self::Abort => "abort",
@@ -106,6 +109,15 @@ impl Cause {
             Phase::Abort,
             "ABORT_ERR",
             "closed before the connection was established",
+        )
+    }
+
+    /// A server's client whose request was accepted when its listener had ended.
+    pub(crate) fn not_listening() -> Self {
+        Self::new(
+            Phase::Abort,
+            "ABORT_ERR",
+            "the server was closed before the client was answered",
         )
     }
 
@@ -250,6 +262,20 @@ impl From<ResponseFault> for Cause {
             ),
         };
         Self::new(Phase::Handshake, code, message)
+    }
+}
+
+impl From<Refusal> for Cause {
+    fn from(refusal: Refusal) -> Self {
+        let (number, message) = match refusal {
+            Refusal::BadRequest => (400, "the request is no valid opening handshake"),
+            Refusal::UpgradeRequired => (426, "the request asks for no upgrade to version 13 of WebSocket"),
+            Refusal::HeadersTooLarge => (431, "the request is too long or has too many headers"),
+        };
+        Self {
+            number,
+            ..Self::new(Phase::Handshake, "ERR_HANDSHAKE_REQUEST", message)
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::accept::{Accepted, Adopted, Answer, Reception, Requests, SERVICE_UNAVAILABLE};
 use super::broadcast::Links;
+use super::cause::Cause;
 use super::closing::{ABNORMAL, Ended};
 use super::connection::{PANICKED, WebSocketConnection, WebSocketDeflate, WebSocketLimits, emit_open, headers};
 use super::deflate::Deflate;
@@ -21,7 +22,7 @@ use super::frame::Role;
 use super::handshake::{ServerRequest, reject};
 use super::listening::{Adoption, Arrivals, Place, listen};
 use super::message::Kind;
-use super::task::{Driver, Failed, Limits, Link, emit_closed};
+use super::task::{Driver, Failed, Limits, Link, emit_closed, emit_failed};
 use super::transport::Transport;
 use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Port, Terminal};
@@ -39,8 +40,13 @@ pub enum WebSocketListenerEvent {
     /// can be trusted, and that in hexadecimal digits; then the number of subprotocols, the subprotocols, then names and
     /// values of the headers in turn.
     Request,
-    /// Request number `a` can't be answered any more.
+    /// Request number `a` can't be answered any more, or its answer not be sent. Why, as in `WebSocketEvent::Failed` with
+    /// `b` for its `a`.
     RequestGone,
+    /// A client's handshake failed before there was a request, or was refused; why, likewise.
+    Refused,
+    /// For the operator: it can't listen, or not accept a client; why, likewise.
+    Failed,
     /// The end. With a payload, the system's error: it could not listen.
     Closed,
 }
@@ -210,8 +216,10 @@ impl WebSocketListener {
             }
             let protocol = Some(agreed.protocol.as_str()).filter(|protocol| !protocol.is_empty());
             let response = waiting.request.accept(protocol, &lines);
-            // If the client has gone in this moment, `transport` says so.
-            let _gone = waiting.answer.send(Answer::Accept { response, to });
+            if let Err(Answer::Accept { to, .. }) = waiting.answer.send(Answer::Accept { response, to }) {
+                // `transport` waits for it.
+                let _waits = to.send(Err(Cause::not_listening()));
+            }
         }
         port.spawn(
             PANICKED,
@@ -315,15 +323,17 @@ async fn serve(
 ) {
     let accepted = tokio::select! {
         accepted = transport => accepted.ok(),
-        () = link.aborted() => None,
+        () = link.aborted() => Some(Err(Cause::aborted())),
     };
     match accepted {
-        Some((transport, rest)) => {
+        Some(Ok((transport, rest))) => {
             emit_open(&port, &agreed.protocol, &agreed.extensions);
             Driver::new(transport, rest, Role::Server, agreed.deflate, limits, link, port)
                 .run()
                 .await;
         }
+        Some(Err(cause)) => emit_failed(&port, &cause),
+        // `RequestGone` has said why.
         None => {
             let ended = Ended {
                 was_clean: false,

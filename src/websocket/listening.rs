@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::accept::{Adopted, Announce, Client, Reception, adopt, receive};
+use super::cause::{Cause, Phase};
 use super::handshake::ServerRequest;
 use super::listener::WebSocketListenerEvent;
 use crate::error::Error;
@@ -123,6 +124,12 @@ pub(crate) async fn listen(place: Place, arrivals: Arrivals, reception: Arc<Rece
             receive_all(socket, arrivals, reception, &port).await;
         }
         Err(error) => {
+            emit_cause(
+                &port,
+                WebSocketListenerEvent::Failed,
+                0,
+                &Cause::system(Phase::Listen, "listen", &error),
+            );
             let message = Error::system(&error).message;
             port.emit_terminal(WebSocketListenerEvent::Closed, 0, 0, Payload::Text(&message));
         }
@@ -152,7 +159,11 @@ async fn receive_all(socket: Option<Socket>, mut arrivals: Arrivals, reception: 
                     let herald = Herald { port: port.clone(), client: address };
                     handshakes.spawn(receive(client, reception.clone(), herald, permit));
                 }
-                Err(_) => sleep(ACCEPT_PAUSE).await,
+                Err(error) => {
+                    let cause = Cause::system(Phase::Listen, "accept", &error);
+                    emit_cause(port, WebSocketListenerEvent::Failed, 0, &cause);
+                    sleep(ACCEPT_PAUSE).await;
+                }
             },
             Some((adopted, permit)) = arrivals.adopted.recv() => {
                 let herald = Herald { port: port.clone(), client: None };
@@ -164,6 +175,11 @@ async fn receive_all(socket: Option<Socket>, mut arrivals: Arrivals, reception: 
     }
     drop(socket);
     while handshakes.join_next().await.is_some() {}
+}
+
+/// `a` of the event is a request's number, or 0.
+fn emit_cause(port: &Arc<Port>, event: WebSocketListenerEvent, number: u32, cause: &Cause) {
+    port.emit(event, number, cause.number.into(), Payload::Text(&cause.to_text()));
 }
 
 struct Herald {
@@ -204,9 +220,16 @@ impl Announce for Herald {
         );
     }
 
-    fn gone(&self, number: u32) {
-        self.port
-            .emit(WebSocketListenerEvent::RequestGone, number, 0, Payload::None);
+    fn gone(&self, number: u32, cause: &Cause) {
+        emit_cause(&self.port, WebSocketListenerEvent::RequestGone, number, cause);
+    }
+
+    fn refused(&self, cause: Cause) {
+        let cause = match self.client {
+            Some(client) => cause.at(client),
+            None => cause,
+        };
+        emit_cause(&self.port, WebSocketListenerEvent::Refused, 0, &cause);
     }
 }
 

@@ -7,9 +7,9 @@ const openTopic = new Topic('webwire:websocket:open');
 const closeTopic = new Topic('webwire:websocket:close');
 const errorTopic = new Topic('webwire:websocket:error');
 
-/** A WebSocket or a WebSocketStream, as `websocket` in its channels' messages. */
+/** A WebSocket, of ours or of `ws`'s interface, or a WebSocketStream, as `websocket` in its channels' messages. */
 interface Subject {
-  readonly url: string;
+  readonly url: string | undefined;
 }
 
 /** Why a connection failed, as the native core says it. See `WebSocketEvent::Failed`. */
@@ -25,21 +25,33 @@ export const BLOCKED_PORT: Cause = { number: 0, text: 'connect\0ERR_BLOCKED_PORT
 export const ABORTED: Cause = { number: 0, text: 'abort\0ABORT_ERR\0\0\0\0the signal was aborted before' };
 const UNKNOWN: Cause = { number: 0, text: 'transport\0ERR_INTERNAL\0\0\0\0the connection ended without a word' };
 
-export function publishOpen(websocket: Subject, protocol: string, extensions: string): void {
+/** Of a socket without one, a server's in `ws`'s interface, the request's. */
+function urlOf({ url }: Subject, request: string | undefined): string {
+  const known = url ?? request ?? '';
+  return URL.canParse(known) ? withoutCredentials(known) : '';
+}
+
+export function publishOpen(websocket: Subject, protocol: string, extensions: string, request?: string): void {
   if (!openTopic.wanted) return;
-  const url = withoutCredentials(websocket.url);
+  const url = urlOf(websocket, request);
   openTopic.publish({ websocket, url, protocol, extensions }, url);
 }
 
-export function publishClose(websocket: Subject, code: number, reason: string, wasClean: boolean): void {
+export function publishClose(
+  websocket: Subject,
+  code: number,
+  reason: string,
+  wasClean: boolean,
+  request?: string,
+): void {
   if (!closeTopic.wanted) return;
-  const url = withoutCredentials(websocket.url);
+  const url = urlOf(websocket, request);
   closeTopic.publish({ websocket, url, code, reason, wasClean }, url, code, reason);
 }
 
-export function publishError(websocket: Subject, cause: Cause = UNKNOWN): void {
+export function publishError(websocket: Subject, cause: Cause = UNKNOWN, request?: string): void {
   if (!errorTopic.wanted) return;
-  const url = withoutCredentials(websocket.url);
+  const url = urlOf(websocket, request);
   const error = failure(cause);
   errorTopic.publish({ websocket, url, error }, url, error.phase, error.message);
 }

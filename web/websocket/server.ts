@@ -13,6 +13,7 @@ import { defineInterface, requireArguments } from '../webidl.js';
 import { type Broadcasting, broadcast } from './broadcast.js';
 import { Sockets, type WebSocketClients } from './clients.js';
 import { WebSocketConnectionEvent } from './connection-event.js';
+import type { Cause } from './diagnostics.js';
 import { IncomingRequests } from './incoming-requests.js';
 import type { Connection } from './native.js';
 import {
@@ -25,6 +26,19 @@ import {
   type WebSocketRequest,
 } from './request.js';
 import {
+  CLOSING,
+  HOOK_FAILED,
+  NOT_SERVED,
+  publishConnection,
+  publishListening,
+  publishReject,
+  publishRequest,
+  publishServerClose,
+  publishServerError,
+  rejected,
+  TOO_MANY_CONNECTIONS,
+} from './server-diagnostics.js';
+import {
   convertCertificates,
   convertCloseOptions,
   convertServerOptions,
@@ -33,7 +47,7 @@ import {
   type ServerOptions,
 } from './server-options.js';
 import { type Adopting, refuse, takeOver } from './upgrade.js';
-import { acceptSocket, CLOSED, dismissSocket, terminateSocket, type WebSocket } from './websocket.js';
+import { acceptSocket, CLOSED, dismissSocket, explainFailure, terminateSocket, type WebSocket } from './websocket.js';
 
 interface Listener extends Adopting, Broadcasting {
   accept(hub: object, id: number, request: number, protocol: string | undefined, headers: string[]): Connection;
@@ -44,15 +58,13 @@ interface Listener extends Adopting, Broadcasting {
 
 const { WebSocketListener, WebSocketListenerEvent } = native<{
   WebSocketListener: new (hub: object, id: number, options: ListenerOptions) => Listener;
-  WebSocketListenerEvent: Record<'Listening' | 'Request' | 'RequestGone' | 'Closed', number>;
+  WebSocketListenerEvent: Record<'Listening' | 'Request' | 'RequestGone' | 'Refused' | 'Failed' | 'Closed', number>;
 }>();
-const { Listening, Request, RequestGone, Closed } = WebSocketListenerEvent;
+const { Listening, Request, RequestGone, Refused, Failed, Closed } = WebSocketListenerEvent;
 
 const { dispatchEvent } = EventTarget.prototype;
 
 const GOING_AWAY = 1001;
-const NOT_FOUND = 404;
-const INTERNAL_SERVER_ERROR = 500;
 const SERVICE_UNAVAILABLE = 503;
 const UNAVAILABLE = Buffer.from('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
 
@@ -103,8 +115,11 @@ export class WebSocketServer extends EventTarget {
   #address: Address | undefined;
   #closing = false;
   #ended = false;
+  #isClosed = false;
   /** What the sockets of a closing server are told. */
   #dismissal = { code: GOING_AWAY, reason: '' };
+  /** Why the server itself rejects a request, while it does. */
+  #refusal: Cause | undefined;
   readonly #incoming = new IncomingRequests((request) => this.#acceptAtOnce(request));
   /** Requests that are not answered, by number. */
   readonly #unanswered = new Map<number, WebSocketRequest>();
@@ -157,12 +172,13 @@ export class WebSocketServer extends EventTarget {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): WebSocketRequest | undefined {
     // biome-ignore lint/complexity/noArguments: Web IDL counts the arguments that were given.
     requireArguments(arguments, 3, 'handleUpgrade');
-    if (this.#closing || this.#isFull()) return refuse(socket, UNAVAILABLE);
-    const taken = takeOver(this.#listener, request, socket, head);
-    if (taken === undefined) return undefined;
-    const made = createRequest(this.#answering, taken.number, taken.head);
-    this.#unanswered.set(taken.number, made);
-    return made;
+    const refused = (cause: Cause): void => publishReject(this, undefined, cause);
+    if (this.#closing || this.#isFull()) {
+      refused(this.#closing ? CLOSING : TOO_MANY_CONNECTIONS);
+      return refuse(socket, UNAVAILABLE);
+    }
+    const taken = takeOver(this.#listener, request, socket, head, refused);
+    return taken && this.#admit(taken.number, taken.head);
   }
 
   /** The open sockets: a live view. */
@@ -178,6 +194,7 @@ export class WebSocketServer extends EventTarget {
     this.#dismissal = { code, reason };
     for (const [number, request] of this.#unanswered) {
       this.#listener.reject(number, SERVICE_UNAVAILABLE, [], new Uint8Array(0));
+      publishReject(this, request, CLOSING);
       endRequest(request);
     }
     this.#unanswered.clear();
@@ -239,15 +256,14 @@ export class WebSocketServer extends EventTarget {
     if (kind === Request) {
       server.#requested(a, parseHead(payload.text(), b !== 0));
     } else if (kind === RequestGone) {
-      const request = server.#unanswered.get(a);
-      server.#unanswered.delete(a);
-      if (request !== undefined) {
-        server.#incoming.remove(request);
-        endRequest(request);
-      }
+      server.#requestGone(a, { number: b, text: payload.text() });
+    } else if (kind === Refused) {
+      publishReject(server, undefined, { number: b, text: payload.text() });
+    } else if (kind === Failed) {
+      publishServerError(server, { number: b, text: payload.text() });
     } else if (kind === Listening) {
       server.#address = { address: payload.text(), family: FAMILIES[b] ?? 'Unix', port: a };
-      server.#ready.resolve();
+      server.#listens();
     } else if (kind === Closed) {
       server.#listenerEnded(payload.text());
     }
@@ -256,6 +272,7 @@ export class WebSocketServer extends EventTarget {
   readonly #answering: Answering = {
     accept: (number, url, protocol, headers) => this.#accept(number, url, protocol, headers),
     reject: (number, status, headers, body) => {
+      publishReject(this, this.#unanswered.get(number), this.#refusal ?? rejected(status));
       this.#unanswered.delete(number);
       this.#listener.reject(number, status, headers, body);
     },
@@ -270,8 +287,13 @@ export class WebSocketServer extends EventTarget {
       return;
     }
     server.on('upgrade', this.#upgraded);
-    if (server.listening) this.#ready.resolve();
-    else server.once('listening', () => this.#ready.resolve());
+    if (server.listening) this.#listens();
+    else server.once('listening', () => this.#listens());
+  }
+
+  #listens(): void {
+    this.#ready.resolve();
+    if (!this.#closing) publishListening(this, this.address());
   }
 
   /** An upgrade of the server that this one is attached to. */
@@ -284,12 +306,39 @@ export class WebSocketServer extends EventTarget {
   }
 
   #requested(number: number, head: RequestHead): void {
-    if (this.#closing) return;
     const full = this.#isFull();
+    const request = this.#admit(number, head);
+    // Its event was on the way.
+    if (this.#closing) this.#refuse(request, CLOSING);
+    else if (full) this.#refuse(request, TOO_MANY_CONNECTIONS);
+    else this.#offer(request);
+  }
+
+  #admit(number: number, head: RequestHead): WebSocketRequest {
     const request = createRequest(this.#answering, number, head);
     this.#unanswered.set(number, request);
-    if (full) request.reject(SERVICE_UNAVAILABLE);
-    else this.#offer(request);
+    publishRequest(this, request);
+    return request;
+  }
+
+  #refuse(request: WebSocketRequest, cause: Cause): void {
+    this.#refusal = cause;
+    request.reject(cause.number);
+    this.#refusal = undefined;
+  }
+
+  #requestGone(number: number, cause: Cause): void {
+    const request = this.#unanswered.get(number);
+    if (request !== undefined) {
+      this.#unanswered.delete(number);
+      this.#incoming.remove(request);
+      endRequest(request);
+      publishReject(this, request, cause);
+      return;
+    }
+    // The script has accepted it in this moment.
+    const socket = this.#sockets.get(number);
+    if (socket !== undefined) explainFailure(socket, cause);
   }
 
   #isFull(): boolean {
@@ -302,7 +351,7 @@ export class WebSocketServer extends EventTarget {
 
   #offer(request: WebSocketRequest): void {
     if (!this.#serves(request.url)) {
-      request.reject(NOT_FOUND);
+      this.#refuse(request, NOT_SERVED);
       return;
     }
     const { onRequest } = this.#options;
@@ -317,7 +366,7 @@ export class WebSocketServer extends EventTarget {
     } catch (error) {
       // The client must not wait, and one bad request must not end the process; but somebody has to hear of it.
       process.emitWarning(error instanceof Error ? error : String(error));
-      if (!isAnswered(request)) request.reject(INTERNAL_SERVER_ERROR);
+      if (!isAnswered(request)) this.#refuse(request, HOOK_FAILED);
     }
     if (!isAnswered(request)) this.#incoming.add(request);
   }
@@ -333,6 +382,7 @@ export class WebSocketServer extends EventTarget {
   }
 
   #accept(number: number, url: string, protocol: string | undefined, headers: string[]): Promise<WebSocket> {
+    const request = this.#unanswered.get(number);
     this.#unanswered.delete(number);
     const { promise, resolve } = deferred<WebSocket>();
     const socket = acceptSocket({
@@ -341,6 +391,7 @@ export class WebSocketServer extends EventTarget {
       connect: (native, id) => this.#listener.accept(native, id, number, protocol, headers),
       opened: (open) => {
         this.#sockets.opened(number);
+        publishConnection(this, request, open);
         resolve(open);
         if (this.#closing) dismissSocket(open, this.#dismissal.code, this.#dismissal.reason);
       },
@@ -371,6 +422,8 @@ export class WebSocketServer extends EventTarget {
   #endIfDone(): void {
     if (!this.#ended || this.#sockets.size > 0) return;
     this.#options.signal?.removeEventListener('abort', this.#abort);
+    if (!this.#isClosed) publishServerClose(this);
+    this.#isClosed = true;
     this.#closed.resolve();
   }
 }

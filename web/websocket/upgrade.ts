@@ -6,7 +6,9 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { Carrier, type DuplexStream } from './carrier.js';
+import type { Cause } from './diagnostics.js';
 import type { RequestHead, RequestTls } from './request.js';
+import { GONE, NO_DESCRIPTOR, refusedWith } from './server-diagnostics.js';
 
 /** The head of a request, as the native core checks it. */
 interface Upgrade {
@@ -50,16 +52,19 @@ function descriptorOf(socket: Duplex): number | undefined {
 
 /**
  * Gives the socket of an upgrade to `adopting`, in one step, so that no byte is read twice or lost. Returns the request's
- * number and head; undefined when the request is not one for a WebSocket and has been told so, or its client has gone.
+ * number and head; undefined when the request is not one for a WebSocket and has been told so, or its client has gone:
+ * `refused` hears why.
  */
 export function takeOver(
   adopting: Adopting,
   request: IncomingMessage,
   socket: Duplex,
   head: Uint8Array,
+  refused: (cause: Cause) => void,
 ): { number: number; head: RequestHead } | undefined {
   if (!socket.readable || !socket.writable) {
     socket.destroy();
+    refused(GONE);
     return undefined;
   }
   const upgrade = headOf(request);
@@ -83,9 +88,13 @@ export function takeOver(
     } catch {
       // The machine has no more descriptors: this connection fails.
       socket.destroy();
+      refused(NO_DESCRIPTOR);
       return undefined;
     }
-    if (typeof answer !== 'number') return refuse(socket, answer);
+    if (typeof answer !== 'number') {
+      refused(refusedWith(answer));
+      return refuse(socket, answer);
+    }
     // Remembered by Node once they have been asked for; whoever logs the request's socket later still finds them.
     void (socket as Socket).localAddress;
     socket.destroy();
@@ -95,6 +104,7 @@ export function takeOver(
   const answer = adopting.carry(carrier.native, upgrade, restOf(socket, head));
   if (typeof answer !== 'number') {
     carrier.cancel();
+    refused(refusedWith(answer));
     return refuse(socket, answer);
   }
   carrier.start();

@@ -68,6 +68,8 @@ export let terminateSocket: (socket: WebSocket) => void;
 export let clearsWay: (socket: WebSocket) => boolean;
 /** The network has not taken all of a broadcast for this socket. */
 export let queuedForAll: (socket: WebSocket, bytes: number) => void;
+/** Why a socket that a server has accepted will fail, for the operator. */
+export let explainFailure: (socket: WebSocket, cause: Cause) => void;
 /** Closes a server's socket with a code that a script may not use. */
 export let dismissSocket: (socket: WebSocket, code: number, reason: string) => void;
 
@@ -92,6 +94,9 @@ export class WebSocket extends EventTarget {
     terminateSocket = (socket) => socket.#connection?.abort();
     clearsWay = (socket) => socket.#buffered.clearsWay();
     queuedForAll = (socket, bytes) => socket.#buffered.queued(bytes);
+    explainFailure = (socket, cause) => {
+      socket.#cause = cause;
+    };
     dismissSocket = (socket, code, reason) => {
       if (socket.#readyState === OPEN) socket.#startClosing(code, reason);
     };

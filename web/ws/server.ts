@@ -6,10 +6,25 @@ import { EventEmitter } from 'node:events';
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import { nextTick } from 'node:process';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { native } from '../binding.js';
 import { fromNative } from '../errors.js';
 import { hub, type Registration } from '../hub.js';
+import type { Cause } from '../websocket/diagnostics.js';
 import type { Connection } from '../websocket/native.js';
+import {
+  GONE,
+  NOT_SERVED,
+  publishConnection,
+  publishListening,
+  publishReject,
+  publishRequest,
+  publishServerClose,
+  publishServerError,
+  refusal,
+  rejected,
+  CLOSING as SERVER_CLOSING,
+} from '../websocket/server-diagnostics.js';
 import { type Adopting, takeOver } from '../websocket/upgrade.js';
 import { convertLimits, type LimitOptions } from './address.js';
 import { convertDeflate } from './deflate.js';
@@ -157,6 +172,7 @@ export class WebSocketServer extends EventEmitter {
       return;
     }
     if (!this.shouldHandle(request)) {
+      publishReject(this, request, { ...NOT_SERVED, number: 400 });
       abortHandshake(socket, 400);
       return;
     }
@@ -165,6 +181,7 @@ export class WebSocketServer extends EventEmitter {
       this.#refuse({ status: 400, message: 'Invalid Sec-WebSocket-Protocol header' }, request, socket);
       return;
     }
+    publishRequest(this, request);
     this.#verify(request, socket, () => {
       socket.off('error', destroy);
       this.#completeUpgrade(protocols, request, socket, head, connected);
@@ -184,8 +201,17 @@ export class WebSocketServer extends EventEmitter {
 
   #attach(server: Server): void {
     this.#server = server;
-    const listening = (): boolean => this.emit('listening');
-    const failed = (error: Error): boolean => this.emit('error', error);
+    const listening = (): void => {
+      const address = server.address();
+      const place = address === null || typeof address === 'string' ? { address: address ?? '', port: 0 } : address;
+      publishListening(this, place);
+      this.emit('listening');
+    };
+    const failed = (error: NodeJS.ErrnoException): void => {
+      const { code = '', syscall = '', message } = error;
+      publishServerError(this, { number: 0, text: ['listen', code, syscall, '', '', message].join('\0') });
+      this.emit('error', error);
+    };
     const upgraded = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
       this.handleUpgrade(request, socket, head, (connected) => this.emit('connection', connected, request));
     };
@@ -196,6 +222,7 @@ export class WebSocketServer extends EventEmitter {
   }
 
   #refuse(fault: Fault, request: IncomingMessage, socket: Duplex): void {
+    publishReject(this, request, refusal(fault.status, 'ERR_HANDSHAKE_REQUEST', fault.message));
     if (this.listenerCount('wsClientError') > 0) this.emit('wsClientError', new Error(fault.message), socket, request);
     else abortHandshake(socket, fault.status, fault.message, fault.headers);
   }
@@ -212,10 +239,15 @@ export class WebSocketServer extends EventEmitter {
     if (verifyClient.length === 2) {
       verifyClient(info, (verified, status = 401, message = undefined, headers = undefined) => {
         if (verified) complete();
-        else abortHandshake(socket, status, message, headers);
+        else this.#rejectClient(request, socket, status, message, headers);
       });
     } else if (verifyClient(info)) complete();
-    else abortHandshake(socket, 401);
+    else this.#rejectClient(request, socket, 401);
+  }
+
+  #rejectClient(request: IncomingMessage, socket: Duplex, status: number, message?: string, headers?: object): void {
+    publishReject(this, request, rejected(status));
+    abortHandshake(socket, status, message, headers);
   }
 
   #completeUpgrade(
@@ -226,10 +258,12 @@ export class WebSocketServer extends EventEmitter {
     connected: Connected,
   ): void {
     if (!socket.readable || !socket.writable) {
+      publishReject(this, request, GONE);
       socket.destroy();
       return;
     }
     if (this.#state !== RUNNING) {
+      publishReject(this, request, SERVER_CLOSING);
       abortHandshake(socket, 503);
       return;
     }
@@ -239,17 +273,20 @@ export class WebSocketServer extends EventEmitter {
     const protocol = (protocols.size > 0 && handleProtocols ? handleProtocols(protocols, request) : first) || '';
     const lines = this.#answer(request, protocol);
     this.emit('headers', lines, request);
-    const taken = takeOver(this.#listener, request, socket, head);
+    const refused = (cause: Cause): void => publishReject(this, request, cause);
+    const taken = takeOver(this.#listener, request, socket, head, refused);
     if (taken === undefined) return;
     this.#taken.add(socket);
     const added = addedHeaders(lines);
     acceptConnection(made, {
       protocol,
       extensions: '',
+      url: `${socket instanceof TLSSocket ? 'wss' : 'ws'}://${request.headers.host}${taken.head.target}`,
       connect: (hubOfMade, id) =>
         this.#listener.accept(hubOfMade, id, taken.number, protocol === '' ? undefined : protocol, added),
     });
     this.#track(made);
+    publishConnection(this, request, made);
     connected(made, request);
   }
 
@@ -285,6 +322,7 @@ export class WebSocketServer extends EventEmitter {
     this.#state = CLOSED;
     this.#listener.close();
     this.#registration.close();
+    publishServerClose(this);
     this.emit('close');
   }
 }

@@ -5,7 +5,7 @@ import { EventEmitter } from 'node:events';
 import { nextTick } from 'node:process';
 import { fromNative } from '../errors.js';
 import { hub, type Payload, type Registration } from '../hub.js';
-import type { Cause } from '../websocket/diagnostics.js';
+import { type Cause, publishClose, publishError, publishOpen } from '../websocket/diagnostics.js';
 import {
   ABNORMAL,
   type Connection,
@@ -38,6 +38,8 @@ type BinaryType = (typeof BINARY_TYPES)[number];
 export interface Acceptance {
   readonly protocol: string;
   readonly extensions: string;
+  /** For the operator; the socket has none. */
+  readonly url: string;
   connect(hub: object, id: number): Connection;
 }
 
@@ -49,7 +51,8 @@ let isClean: (socket: WebSocket) => boolean;
 
 export class WebSocket extends EventEmitter {
   static {
-    acceptConnection = (socket, { protocol, extensions, connect }) => {
+    acceptConnection = (socket, { protocol, extensions, url, connect }) => {
+      socket.#requestURL = url;
       socket.#protocol = protocol;
       socket.#extensions = extensions;
       socket.#connect(connect);
@@ -68,6 +71,8 @@ export class WebSocket extends EventEmitter {
   #connection: Connection | undefined;
   #sender: Sender | undefined;
   #url: string | undefined;
+  /** Of a server's socket. */
+  #requestURL: string | undefined;
   #readyState: 0 | 1 | 2 | 3 = CONNECTING;
   #established = false;
   #protocol = '';
@@ -290,10 +295,12 @@ export class WebSocket extends EventEmitter {
     const [protocol = '', extensions = ''] = agreed.split('\0');
     // The name only.
     this.#extensions = /^[^;]*/.exec(extensions)?.[0].trim() ?? '';
+    if (this.#established) publishOpen(this, this.#protocol, extensions, this.#requestURL);
     if (this.#readyState !== CONNECTING) return;
     this.#protocol = protocol;
     this.#established = true;
     this.#readyState = OPEN;
+    publishOpen(this, protocol, extensions);
     this.emit('open');
   }
 
@@ -317,10 +324,12 @@ export class WebSocket extends EventEmitter {
     this.#registration?.close();
     this.#sender?.end(new Error('The connection was closed before the message was written'));
     const error = this.#error(flags);
+    if (!this.#established || (flags & FAILED) !== 0) publishError(this, this.#cause, this.#requestURL);
     try {
       if (error !== undefined) this.emit('error', error);
     } finally {
       this.#readyState = CLOSED;
+      publishClose(this, code, reason, this.#wasClean, this.#requestURL);
       this.emit('close', code, Buffer.from(reason));
     }
   }

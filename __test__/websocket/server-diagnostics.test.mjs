@@ -1,0 +1,225 @@
+// What the operator of a server hears: the channels `webwire:websocket:server:…`, and why an accepted socket fails.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { test } from 'node:test';
+import Ws from 'ws';
+import { createCertificate } from '../helpers/certificate.mjs';
+import {
+  all,
+  heard,
+  listening,
+  next,
+  request as rawRequest,
+  tcpClient,
+  WebSocket,
+  WebSocketServer,
+} from '../helpers/websocket-ends.mjs';
+
+const NAMES = ['listening', 'request', 'connection', 'reject', 'close', 'error'];
+
+/** Collects what is published of servers: `[name, message]`; `until(name)` waits for the next one of a name. */
+function published(t) {
+  const messages = [];
+  const waiting = new Map();
+  for (const name of NAMES) {
+    const listener = (message) => {
+      messages.push([name, message]);
+      waiting.get(name)?.(message);
+      waiting.delete(name);
+    };
+    subscribe(`webwire:websocket:server:${name}`, listener);
+    t.after(() => unsubscribe(`webwire:websocket:server:${name}`, listener));
+  }
+  const until = (name) => new Promise((resolve) => waiting.set(name, resolve));
+  return { messages, until };
+}
+
+const told = ({ phase, code, status }) => [phase, code, status];
+
+test('the life of a server', async (t) => {
+  const { messages } = published(t);
+  const server = new WebSocketServer({ host: '127.0.0.1' });
+  await server.ready;
+  const { address, port } = server.address();
+  const connected = next(server, 'connection');
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/path`);
+  const closed = next(socket, 'close');
+  const { request, socket: websocket } = await connected;
+  await server.close();
+  await closed;
+  assert.deepEqual(messages, [
+    ['listening', { server, address: { address, family: 'IPv4', port } }],
+    ['request', { server, request }],
+    ['connection', { server, request, websocket }],
+    ['close', { server }],
+  ]);
+  assert.equal(request.url, '/path');
+});
+
+test('a server that can not listen', async (t) => {
+  const { port } = await listening(t);
+  const { messages } = published(t);
+  const server = new WebSocketServer({ host: '127.0.0.1', port });
+  await assert.rejects(server.ready, { code: 'EADDRINUSE' });
+  await server.close();
+  const [[, { error }]] = messages;
+  assert.deepEqual(
+    messages.map(([name, message]) => [name, message.server === server]),
+    [
+      ['error', true],
+      ['close', true],
+    ],
+  );
+  assert.deepEqual([...told(error), error.syscall], ['listen', 'EADDRINUSE', undefined, 'listen']);
+});
+
+test('clients that are not let in', async (t) => {
+  t.mock.method(process, 'emitWarning', () => {});
+  const onRequest = (request) => {
+    if (request.url === '/rejected') request.reject(403);
+    if (request.url === '/thrown') throw new Error('a fault of the hook');
+  };
+  const { messages, until } = published(t);
+  const { server, port, url } = await listening(t, () => {}, { onRequest, maxConnections: 2, path: '/' });
+  const expected = [
+    ['/rejected', 'ERR_REJECTED', 403],
+    ['/thrown', 'ERR_REQUEST_HOOK', 500],
+    ['/elsewhere', 'ERR_PATH', 404],
+  ];
+  const hooked = new WebSocketServer({ host: '127.0.0.1', onRequest, maxConnections: 2 });
+  t.after(() => hooked.close({ timeoutMs: 0 }));
+  await hooked.ready;
+  for (const [path, code, status] of expected) {
+    const base = status === 404 ? url : `ws://127.0.0.1:${hooked.address().port}/`;
+    const { closed } = heard(new WebSocket(new URL(path, base)));
+    const { request, error } = await until('reject');
+    assert.deepEqual([request.url, ...told(error)], [path, 'handshake', code, status]);
+    await closed;
+  }
+
+  const client = await tcpClient(t, port);
+  const { localAddress, localPort } = client;
+  client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  const upgrade = await until('reject');
+  assert.deepEqual([upgrade.server, upgrade.request], [server, undefined]);
+  assert.deepEqual(told(upgrade.error), ['handshake', 'ERR_HANDSHAKE_REQUEST', 426]);
+  assert.deepEqual([upgrade.error.address, upgrade.error.port], [localAddress, localPort]);
+
+  (await tcpClient(t, port)).destroy();
+  assert.deepEqual(told((await until('reject')).error), ['handshake', 'EOF', undefined]);
+
+  for (let i = 0; i < 2; i += 1) await next(new WebSocket(url), 'open');
+  const { closed } = heard(new WebSocket(url));
+  assert.deepEqual(told((await until('reject')).error), ['handshake', 'ERR_TOO_MANY_CONNECTIONS', 503]);
+  await closed;
+  assert.equal(messages.filter(([name]) => name === 'reject').length, 6);
+});
+
+test('a client that speaks no TLS, and one that is too slow', async (t) => {
+  const certificate = createCertificate();
+  const { port } = await listening(t, () => {}, certificate);
+  const { until } = published(t);
+  (await tcpClient(t, port)).write(rawRequest(port));
+  assert.deepEqual(told((await until('reject')).error), ['tls', 'EPROTO', undefined]);
+  const slow = await listening(t, () => {}, { handshakeTimeoutMs: 50 });
+  await tcpClient(t, slow.port);
+  assert.deepEqual(told((await until('reject')).error), ['handshake', 'ETIMEDOUT', undefined]);
+});
+
+test("behind Node's http server", async (t) => {
+  const { messages, until } = published(t);
+  const http = createServer();
+  const server = new WebSocketServer({ server: http });
+  t.after(() => server.close({ timeoutMs: 0 }));
+  http.listen(0, '127.0.0.1');
+  t.after(() => http.close());
+  const { address } = await until('listening');
+  assert.deepEqual(address, http.address());
+  const client = await tcpClient(t, address.port);
+  client.write(rawRequest(address.port).replace('Version: 13', 'Version: 12'));
+  assert.deepEqual(told((await until('reject')).error), ['handshake', 'ERR_HANDSHAKE_REQUEST', 426]);
+  const accepted = next(server, 'connection');
+  const open = new Ws(`ws://127.0.0.1:${address.port}/`);
+  const { request, socket: websocket } = await accepted;
+  open.terminate();
+  assert.deepEqual(messages.slice(2), [
+    ['request', { server, request }],
+    ['connection', { server, request, websocket }],
+  ]);
+});
+
+test('a client that has gone when it is accepted: its socket fails, and says why', async (t) => {
+  const errors = [];
+  const listener = ({ websocket, error }) => errors.push([websocket, error]);
+  subscribe('webwire:websocket:error', listener);
+  t.after(() => unsubscribe('webwire:websocket:error', listener));
+  const server = new WebSocketServer({ host: '127.0.0.1' });
+  t.after(() => server.close({ timeoutMs: 0 }));
+  await server.ready;
+  const { port } = server.address();
+  const client = await tcpClient(t, port);
+  client.write(rawRequest(port));
+  const { value: request } = await server.incomingRequests.getReader().read();
+  client.destroy();
+  // This thread stands still, so it can't hear that the client has gone: only the native core does.
+  execFileSync(process.execPath, ['-e', '']);
+  const socket = await request.accept();
+  await next(socket, 'close');
+  const [[websocket, error]] = errors;
+  assert.equal(websocket, socket);
+  assert.deepEqual([...told(error), error.syscall], ['handshake', 'EOF', undefined, 'read']);
+});
+
+test('close() answers also the requests that its server has not heard of yet', async (t) => {
+  const server = new WebSocketServer({ host: '127.0.0.1', handshakeTimeoutMs: 600_000 });
+  server.addEventListener('connection', () => server.close({ timeoutMs: 0 }));
+  await server.ready;
+  const { port } = server.address();
+  const clients = await Promise.all(Array.from({ length: 50 }, () => tcpClient(t, port)));
+  const answers = clients.map(all);
+  for (const client of clients) client.write(rawRequest(port));
+  await Promise.all(answers);
+  await server.close();
+});
+
+test("sockets of ws's interface have the same channels", async (t) => {
+  const { WebSocket: Client, WebSocketServer: Server } = await import('webwire/ws');
+  const { messages } = published(t);
+  const lives = [];
+  for (const name of ['open', 'close', 'error']) {
+    const listener = ({ websocket, url, error, code }) => lives.push([name, websocket, url, error?.code ?? code]);
+    subscribe(`webwire:websocket:${name}`, listener);
+    t.after(() => unsubscribe(`webwire:websocket:${name}`, listener));
+  }
+  const server = new Server({ host: '127.0.0.1', port: 0, path: '/path' });
+  await once(server, 'listening');
+  const url = `ws://127.0.0.1:${server.address().port}/path`;
+  const client = new Client(url);
+  const [[websocket, request]] = await Promise.all([once(server, 'connection'), once(client, 'open')]);
+  client.close(3000);
+  await Promise.all([once(client, 'close'), once(websocket, 'close')]);
+  const of = (socket) => lives.filter(([, about]) => about === socket).map(([name, , ...rest]) => [name, ...rest]);
+  const life = [
+    ['open', url, undefined],
+    ['close', url, 3000],
+  ];
+  assert.deepEqual(of(client), life);
+  assert.deepEqual(of(websocket), life);
+
+  const refused = new Client(new URL('/elsewhere', url));
+  await once(refused, 'error');
+  assert.deepEqual(of(refused)[0], ['error', refused.url, 'ERR_HANDSHAKE_STATUS']);
+  server.close();
+  await once(server, 'close');
+  const { error } = messages.find(([name]) => name === 'reject')[1];
+  assert.deepEqual(told(error), ['handshake', 'ERR_PATH', 400]);
+  assert.deepEqual(
+    messages.map(([name]) => name),
+    ['listening', 'request', 'connection', 'reject', 'close'],
+  );
+  assert.deepEqual(messages[2][1], { server, request, websocket });
+});
