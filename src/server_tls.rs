@@ -115,6 +115,20 @@ pub(crate) struct TlsPeer {
     pub(crate) certificate: Option<Vec<u8>>,
 }
 
+impl TlsPeer {
+    /// As `parseClientTls` of `web/server-tls.ts` reads it: name, version, 1 if the certificate can be trusted, and that in
+    /// hexadecimal digits.
+    pub(crate) fn fields(&self) -> [String; 4] {
+        let hexadecimal = |der: &Vec<u8>| der.iter().map(|byte| format!("{byte:02x}")).collect();
+        [
+            self.servername.clone(),
+            self.protocol.to_owned(),
+            if self.authorized { "1" } else { "" }.to_owned(),
+            self.certificate.as_ref().map(hexadecimal).unwrap_or_default(),
+        ]
+    }
+}
+
 impl ServerTls {
     /// Checks the options.
     pub(crate) fn new(
@@ -154,20 +168,31 @@ impl ServerTls {
         })
     }
 
-    /// Who is at the other end, when the handshake is done.
+    /// Who is at the other end of a TCP connection, when the handshake is done.
     pub(crate) fn peer(&self, connection: &ServerConnection) -> TlsPeer {
+        let protocol = match connection.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+            // No other one is on.
+            Some(_) | None => "TLSv1.2",
+        };
         let chain = connection.peer_certificates().unwrap_or_default();
+        self.describe(chain, connection.server_name(), protocol)
+    }
+
+    /// A client with this chain of certificates that asked for this name.
+    pub(crate) fn describe(
+        &self,
+        chain: &[CertificateDer<'_>],
+        servername: Option<&str>,
+        protocol: &'static str,
+    ) -> TlsPeer {
         let authorized = match (&self.clients, chain.split_first()) {
             (Some(verifier), Some((own, others))) => verifier.verify_client_cert(own, others, UnixTime::now()).is_ok(),
             (None, _) | (_, None) => false,
         };
         TlsPeer {
-            servername: connection.server_name().unwrap_or_default().to_owned(),
-            protocol: match connection.protocol_version() {
-                Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
-                // No other one is on.
-                Some(_) | None => "TLSv1.2",
-            },
+            servername: servername.unwrap_or_default().to_owned(),
+            protocol,
             authorized,
             certificate: chain.first().map(|own| own.to_vec()),
         }

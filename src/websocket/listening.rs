@@ -199,12 +199,7 @@ impl Announce for Herald {
         };
         let mut fields = vec![request.target.clone(), address, family.to_owned(), port];
         if let Some(peer) = peer {
-            fields.extend([
-                peer.servername.clone(),
-                peer.protocol.to_owned(),
-                if peer.authorized { "1" } else { "" }.to_owned(),
-                peer.certificate.as_deref().map(hexadecimal).unwrap_or_default(),
-            ]);
+            fields.extend(peer.fields());
         }
         fields.push(request.protocols.len().to_string());
         fields.extend(request.protocols.iter().cloned());
@@ -231,8 +226,4 @@ impl Announce for Herald {
         };
         emit_cause(&self.port, WebSocketListenerEvent::Refused, 0, &cause);
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

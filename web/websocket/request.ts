@@ -1,7 +1,7 @@
 // An opening handshake that waits at a WebSocketServer for its answer. https://www.rfc-editor.org/rfc/rfc6455#section-4.2
 
-import { X509Certificate } from 'node:crypto';
 import { DOMException } from '../errors.js';
+import { CLIENT_TLS_FIELDS, type ClientTls, parseClientTls } from '../server-tls.js';
 import { DOMString, dictionary, illegalConstructor, unsignedShort } from '../webidl.js';
 import { flatHeaders } from './options.js';
 import type { WebSocket } from './websocket.js';
@@ -36,24 +36,13 @@ export interface RequestHead {
   /** Names and values of the headers in turn. */
   readonly lines: string[];
   /** Of a client under TLS. */
-  readonly tls: RequestTls | undefined;
-}
-
-/** What TLS says of a client. */
-export interface RequestTls {
-  /** The name that it asked for, or an empty string. */
-  readonly servername: string;
-  /** The version: `TLSv1.2` or `TLSv1.3`. */
-  readonly protocol: string;
-  /** It has a certificate that can be trusted. */
-  readonly authorized: boolean;
-  readonly peerCertificate: X509Certificate | undefined;
+  readonly tls: ClientTls | undefined;
 }
 
 /** The native core's text; see `WebSocketListenerEvent::Request`. */
 export function parseHead(text: string, secure: boolean): RequestHead {
   const [target = '', address = '', family = '', port = '', ...behind] = text.split('\0');
-  const [servername = '', protocol = '', authorized = '', certificate = ''] = secure ? behind.splice(0, 4) : [];
+  const tls = secure ? parseClientTls(behind.splice(0, CLIENT_TLS_FIELDS)) : undefined;
   const [count = '0', ...rest] = behind;
   return {
     target,
@@ -61,24 +50,8 @@ export function parseHead(text: string, secure: boolean): RequestHead {
       address === '' ? undefined : { address, family: family === '4' ? 'IPv4' : 'IPv6', port: Number(port) },
     protocols: rest.slice(0, Number(count)),
     lines: rest.slice(Number(count)),
-    tls: secure
-      ? {
-          servername,
-          protocol,
-          authorized: authorized !== '',
-          peerCertificate: certificate === '' ? undefined : certificateOf(Buffer.from(certificate, 'hex')),
-        }
-      : undefined,
+    tls,
   };
-}
-
-/** A certificate that Node can't read is as good as none. */
-function certificateOf(der: Uint8Array): X509Certificate | undefined {
-  try {
-    return new X509Certificate(der);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Makes a request. */
@@ -151,7 +124,7 @@ export class WebSocketRequest {
   }
 
   /** Of a client under TLS: the name that it asked for, the version, and its certificate if it was asked for one. */
-  get tls(): RequestTls | undefined {
+  get tls(): ClientTls | undefined {
     return this.#head.tls;
   }
 

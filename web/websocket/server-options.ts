@@ -2,7 +2,14 @@
 
 import type { Server } from 'node:http';
 import { DOMException } from '../errors.js';
-import { pemText, trustWhatNodeTrusts } from '../tls.js';
+import {
+  type ClientCertificates,
+  certificateMembers,
+  clientCertificateMembers,
+  collectCertificates,
+  collectClientCertificates,
+  type NamedCertificate,
+} from '../server-tls.js';
 import {
   any,
   boolean,
@@ -19,20 +26,13 @@ import {
 import { type Limits, limitMembers, refuseUnsupported } from './options.js';
 import { type Deflate, perMessageDeflate } from './per-message-deflate.js';
 
-/** A certificate chain and its key, PEM; without a name for all names that no other is for. */
-export interface NamedCertificate {
-  name?: string;
-  cert: string;
-  key: string;
-}
-
 /** As the native core takes them. Without a port and a path it does not listen. */
 export interface ListenerOptions {
   host?: string;
   port?: number;
   socketPath?: string;
   certificates?: NamedCertificate[];
-  clientCertificates?: { ca?: string[]; rejectUnauthorized: boolean };
+  clientCertificates?: ClientCertificates;
   handshakeTimeoutMs: number;
   maxPendingHandshakes: number;
   deflate?: Deflate;
@@ -83,19 +83,10 @@ const keepAlive: Converter<Pick<Limits, 'keepAliveIntervalMs' | 'keepAliveTimeou
   return { keepAliveIntervalMs: intervalMs, keepAliveTimeoutMs: timeoutMs };
 };
 
-/** Who the server is: one certificate, and others by name. */
-const certificateMembers = {
-  cert: { type: any },
-  certificates: { type: any },
-  key: { type: any },
-} as const;
-
-const certificateDictionary = dictionary('WebSocketServerCertificates', certificateMembers);
-
 const dictionaryOptions = dictionary('WebSocketServerOptions', {
   ...limitMembers,
   ...certificateMembers,
-  ca: { type: any },
+  ...clientCertificateMembers,
   host: { type: DOMString },
   keepAlive: { type: keepAlive, default: () => keepAlive({}, 'keepAlive') },
   maxConnections: { type: unsignedLong('enforceRange'), default: () => MAX_CONNECTIONS },
@@ -106,8 +97,6 @@ const dictionaryOptions = dictionary('WebSocketServerOptions', {
   path: { type: DOMString },
   perMessageDeflate: { type: perMessageDeflate },
   port: { type: unsignedShort('enforceRange') },
-  rejectUnauthorized: { type: boolean, default: () => true },
-  requestCert: { type: boolean, default: () => false },
   server: { type: any },
   signal: { type: instance('AbortSignal', (value): value is AbortSignal => value instanceof AbortSignal) },
   socketPath: { type: DOMString },
@@ -160,12 +149,10 @@ export function convertServerOptions(given: unknown): ServerOptions {
     if (options.host !== undefined) listener.host = options.host;
     const certificates = collectCertificates(options);
     if (certificates.length > 0) listener.certificates = certificates;
-    const { ca, rejectUnauthorized, requestCert } = options;
-    if (requestCert) {
+    const clientCertificates = collectClientCertificates(options);
+    if (clientCertificates !== undefined) {
       if (certificates.length === 0) throw new TypeError('options: requestCert is for a server with a certificate');
-      listener.clientCertificates = { rejectUnauthorized };
-      if (ca === undefined) trustWhatNodeTrusts();
-      else listener.clientCertificates.ca = (Array.isArray(ca) ? ca : [ca]).map((pem) => pemText(pem, 'ca'));
+      listener.clientCertificates = clientCertificates;
     }
   } else {
     const misplaced = LISTENING.find((name) => options[name] !== undefined);
@@ -174,29 +161,6 @@ export function convertServerOptions(given: unknown): ServerOptions {
   const { maxConnections, onRequest, path, signal } = options;
   return { listener, attachTo, maxConnections, onRequest, path, signal };
 }
-
-/** The argument of `setCertificate()`. */
-export function convertCertificates(given: unknown): NamedCertificate[] {
-  const certificates = collectCertificates(certificateDictionary(given, 'certificates'));
-  if (certificates.length === 0) throw new TypeError('certificates: there is none');
-  return certificates;
-}
-
-function collectCertificates(options: { cert?: unknown; key?: unknown; certificates?: unknown }): NamedCertificate[] {
-  const { cert, key, certificates } = options;
-  const collected: NamedCertificate[] = [];
-  // One of them alone is told what it lacks.
-  if (cert !== undefined || key !== undefined) collected.push({ cert: textOf(cert, 'cert'), key: textOf(key, 'key') });
-  if (certificates === undefined) return collected;
-  if (!isObject(certificates)) throw new TypeError('certificates is not an object');
-  for (const [name, named] of Object.entries(certificates)) {
-    const pair = certificateDictionary(named, `certificates: ${name}`);
-    collected.push({ name, cert: pemText(pair.cert, `cert of ${name}`), key: pemText(pair.key, `key of ${name}`) });
-  }
-  return collected;
-}
-
-const textOf = (pem: unknown, name: string): string => (pem === undefined ? '' : pemText(pem, name));
 
 /** By what is used of it: a framework's server need not be Node's class. */
 function isHttpServer(value: unknown): value is Server {

@@ -9,12 +9,13 @@ import { native } from '../binding.js';
 import { DOMException, exception, fromNative } from '../errors.js';
 import { defineEventHandlers, EventTarget, onListenersChanged } from '../event-target.js';
 import { hub, type Payload, type Registration } from '../hub.js';
+import { IncomingRequests } from '../incoming-requests.js';
+import { convertCertificates, type NamedCertificate } from '../server-tls.js';
 import { defineInterface, requireArguments } from '../webidl.js';
 import { type Broadcasting, broadcast } from './broadcast.js';
 import { Sockets, type WebSocketClients } from './clients.js';
 import { WebSocketConnectionEvent } from './connection-event.js';
 import type { Cause } from './diagnostics.js';
-import { IncomingRequests } from './incoming-requests.js';
 import type { Connection } from './native.js';
 import {
   type Answering,
@@ -39,11 +40,9 @@ import {
   TOO_MANY_CONNECTIONS,
 } from './server-diagnostics.js';
 import {
-  convertCertificates,
   convertCloseOptions,
   convertServerOptions,
   type ListenerOptions,
-  type NamedCertificate,
   type ServerOptions,
 } from './server-options.js';
 import { type Adopting, refuse, takeOver } from './upgrade.js';
@@ -120,7 +119,7 @@ export class WebSocketServer extends EventTarget {
   #dismissal = { code: GOING_AWAY, reason: '' };
   /** Why the server itself rejects a request, while it does. */
   #refusal: Cause | undefined;
-  readonly #incoming = new IncomingRequests((request) => this.#acceptAtOnce(request));
+  readonly #incoming = new IncomingRequests<WebSocketRequest>((request) => this.#acceptAtOnce(request));
   /** Requests that are not answered, by number. */
   readonly #unanswered = new Map<number, WebSocketRequest>();
   readonly #sockets = new Sockets(() => this.#endIfDone());

@@ -5,9 +5,10 @@ import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
+import type { ClientTls } from '../server-tls.js';
 import { Carrier, type DuplexStream } from './carrier.js';
 import type { Cause } from './diagnostics.js';
-import type { RequestHead, RequestTls } from './request.js';
+import type { RequestHead } from './request.js';
 import { GONE, NO_DESCRIPTOR, refusedWith } from './server-diagnostics.js';
 
 /** The head of a request, as the native core checks it. */
@@ -121,7 +122,7 @@ export function refuse(socket: Duplex, answer: Uint8Array): undefined {
 }
 
 /** What Node's TLS says of the client. */
-function tlsOf(socket: Duplex): RequestTls | undefined {
+function tlsOf(socket: Duplex): ClientTls | undefined {
   if (!(socket instanceof TLSSocket)) return undefined;
   const { servername } = socket as { servername?: unknown };
   return {

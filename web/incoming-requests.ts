@@ -1,22 +1,21 @@
-// The requests of a WebSocketServer that nobody has taken yet, and whoever wants them.
+// The requests of a server that nobody has taken yet, and whoever wants them.
 
-import { ReadableStream } from '../streams.js';
-import type { WebSocketRequest } from './request.js';
+import { ReadableStream } from './streams.js';
 
-export class IncomingRequests {
-  readonly #queue: WebSocketRequest[] = [];
-  readonly #acceptAtOnce: (request: WebSocketRequest) => void;
+export class IncomingRequests<Request> {
+  readonly #queue: Request[] = [];
+  readonly #acceptAtOnce: (request: Request) => void;
   /** Something listens for connections. */
   #heard = false;
   /** Somebody decides on each request. */
   #asked = false;
-  #stream: ReadableStream<WebSocketRequest> | undefined;
-  #controller: ReadableStreamDefaultController<WebSocketRequest> | undefined;
+  #stream: ReadableStream<Request> | undefined;
+  #controller: ReadableStreamDefaultController<Request> | undefined;
   #wanted: (() => void) | undefined;
   #ended = false;
 
   /** `acceptAtOnce` takes them the short way, when something listens for connections and nobody has asked for requests. */
-  constructor(acceptAtOnce: (request: WebSocketRequest) => void) {
+  constructor(acceptAtOnce: (request: Request) => void) {
     this.#acceptAtOnce = acceptAtOnce;
   }
 
@@ -30,9 +29,9 @@ export class IncomingRequests {
     this.#next();
   }
 
-  get stream(): ReadableStream<WebSocketRequest> {
+  get stream(): ReadableStream<Request> {
     this.#asked = true;
-    this.#stream ??= new ReadableStream<WebSocketRequest>(
+    this.#stream ??= new ReadableStream<Request>(
       {
         start: (controller) => {
           this.#controller = controller;
@@ -55,13 +54,13 @@ export class IncomingRequests {
     return this.#stream;
   }
 
-  add(request: WebSocketRequest): void {
+  add(request: Request): void {
     this.#queue.push(request);
     this.#next();
   }
 
   /** Its client has gone. */
-  remove(request: WebSocketRequest): void {
+  remove(request: Request): void {
     const index = this.#queue.indexOf(request);
     if (index !== -1) this.#queue.splice(index, 1);
   }
