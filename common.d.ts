@@ -1,5 +1,7 @@
 // What the three APIs share in their types. Needs @types/node; lib.dom only adds its own names for the same things.
 
+import type { X509Certificate } from 'node:crypto';
+
 /** A listener as `addEventListener` takes it. https://dom.spec.whatwg.org/#callbackdef-eventlistener */
 export type Listener<Target, Type> = ((this: Target, event: Type) => unknown) | { handleEvent(event: Type): unknown };
 
@@ -63,6 +65,41 @@ export interface TlsOptions {
   /** The name to ask for and to check, where it is not the URL's host. */
   servername?: string;
   /** `false` accepts any certificate. Nothing else turns verification off. Default `true`. */
+  rejectUnauthorized?: boolean;
+}
+
+/** What TLS says of a server's client. */
+export interface ClientTls {
+  /** The name that it asked for (SNI), or an empty string. */
+  readonly servername: string;
+  /** `TLSv1.2` or `TLSv1.3`. */
+  readonly protocol: string;
+  /** Whether it was asked for a certificate, and has one that can be trusted. */
+  readonly authorized: boolean;
+  /** Its certificate, trusted or not. */
+  readonly peerCertificate: X509Certificate | undefined;
+}
+
+/** The certificates of a server. */
+export interface ServerCertificates {
+  /** Certificate chain. */
+  cert?: Pem;
+  /** The private key of `cert`. */
+  key?: Pem;
+  /**
+   * Certificates by the name that a client asks for (SNI); `*.` at the start of a name stands for one label. Other clients
+   * get `cert`, or are refused when there is none.
+   */
+  certificates?: Record<string, { cert: Pem; key: Pem }>;
+}
+
+/** What a server asks its clients for. */
+export interface ClientCertificateOptions {
+  /** Whether clients are asked for a certificate. Default `false`. */
+  requestCert?: boolean;
+  /** Authorities that may have issued it, instead of those that Node trusts. */
+  ca?: Pem | Pem[];
+  /** `false` lets in clients without a certificate to be trusted; `request.tls.authorized` tells them apart. */
   rejectUnauthorized?: boolean;
 }
 

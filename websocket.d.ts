@@ -1,11 +1,19 @@
 // WebSocket and its server. https://websockets.spec.whatwg.org/
 // The members stand in the order of the IDL; what is not in the IDL stands behind.
 
-import type { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { BinaryType, BufferSource, Handler, Pem, ServerAddress, TlsOptions } from './common.js';
+import type {
+  BinaryType,
+  BufferSource,
+  ClientCertificateOptions,
+  ClientTls,
+  Handler,
+  ServerAddress,
+  ServerCertificates,
+  TlsOptions,
+} from './common.js';
 import { EventTargetOf } from './common.js';
 
 /** https://websockets.spec.whatwg.org/#dictdef-closeeventinit */
@@ -309,8 +317,8 @@ export class WebSocketError extends DOMException {
   readonly reason: string;
 }
 
-/** Options of a WebSocketServer. */
-export interface WebSocketServerOptions {
+/** Options of a WebSocketServer; those of certificates are for wss:. */
+export interface WebSocketServerOptions extends ServerCertificates, ClientCertificateOptions {
   /**
    * An `http.Server` or `https.Server` whose upgrades to serve, instead of listening. Upgrades to other paths than `path`
    * are left to the server's other `upgrade` listeners, and answered 404 when there are none.
@@ -326,21 +334,6 @@ export interface WebSocketServerOptions {
   port?: number;
   /** The path of a unix-domain socket to listen on, instead of host and port. It is removed when the server closes. */
   socketPath?: string;
-  /** Certificate chain, for wss:. */
-  cert?: Pem;
-  /** The private key of `cert`. */
-  key?: Pem;
-  /**
-   * Certificates by the name that a client asks for (SNI); `*.` at the start of a name stands for one label. Other clients
-   * get `cert`, or are refused when there is none.
-   */
-  certificates?: Record<string, { cert: Pem; key: Pem }>;
-  /** Whether clients are asked for a certificate. Default `false`. */
-  requestCert?: boolean;
-  /** Authorities that may have issued it, instead of those that Node trusts. */
-  ca?: Pem | Pem[];
-  /** `false` lets in clients without a certificate to be trusted; `request.tls.authorized` tells them apart. */
-  rejectUnauthorized?: boolean;
   /** Accepts compression from clients that offer it; false by default, since it costs memory and time for each client. */
   perMessageDeflate?: boolean | PerMessageDeflateOptions;
   /** The largest message to take from a client, in bytes after inflation. */
@@ -389,16 +382,7 @@ export interface WebSocketConnectionEvent extends Event {
 }
 
 /** What TLS says of a client. */
-export interface WebSocketRequestTls {
-  /** The name that it asked for (SNI), or an empty string. */
-  readonly servername: string;
-  /** `TLSv1.2` or `TLSv1.3`. */
-  readonly protocol: string;
-  /** Whether it was asked for a certificate, and has one that can be trusted. */
-  readonly authorized: boolean;
-  /** Its certificate, trusted or not. */
-  readonly peerCertificate: X509Certificate | undefined;
-}
+export type WebSocketRequestTls = ClientTls;
 
 /** An opening handshake that waits for `accept` or `reject`. */
 export interface WebSocketRequest {
@@ -457,7 +441,7 @@ export class WebSocketServer extends EventTargetOf<WebSocketServerEventMap> {
    * Replaces all certificates of a server with TLS of its own, for the connections to come; those that are open stay.
    * Throws TypeError for what can't be used, and changes nothing then; InvalidStateError without TLS.
    */
-  setCertificate(certificates: { cert?: Pem; key?: Pem; certificates?: Record<string, { cert: Pem; key: Pem }> }): void;
+  setCertificate(certificates: ServerCertificates): void;
   /** The open sockets: a live view. */
   readonly clients: WebSocketClients;
   /**

@@ -1,7 +1,15 @@
 // WebTransport and its server. https://www.w3.org/TR/webtransport/
 // The members stand in the order of the IDL; what is not in the IDL stands behind.
 
-import type { BufferSource, Handler, Pem, ServerAddress, TlsOptions } from './common.js';
+import type {
+  BufferSource,
+  ClientCertificateOptions,
+  ClientTls,
+  Handler,
+  ServerAddress,
+  ServerCertificates,
+  TlsOptions,
+} from './common.js';
 import { EventTargetOf } from './common.js';
 
 /** https://www.w3.org/TR/webtransport/#enumdef-webtransportreliabilitymode */
@@ -151,18 +159,55 @@ export class WebTransportError extends DOMException {
   readonly streamErrorCode: number | null;
 }
 
-/** Options of a WebTransportServer. */
-export interface WebTransportServerOptions {
+/**
+ * Options of a WebTransportServer; `cert` and `key`, or `certificates`, must be there. All limits are on by default, and
+ * named as those of WebSocketServer where they mean the same.
+ */
+export interface WebTransportServerOptions extends ServerCertificates, ClientCertificateOptions {
   /** The address to listen on; all addresses of the machine when absent. */
   host?: string;
   /** The UDP port; 0, the default, takes a free one. */
   port?: number;
-  /** Certificate chain. */
-  cert: Pem;
-  /** The private key of `cert`. */
-  key: Pem;
+  /** How long a connection's handshake may take, and then a request to come: 15,000 ms. */
+  handshakeTimeoutMs?: number;
+  /** How long a request may be without an answer: 30,000 ms. At its end the answer is 503. */
+  requestTimeoutMs?: number;
   /** How long a client may be silent before its sessions fail, in milliseconds: at first 30 000. */
   idleTimeoutMs?: number;
+  /**
+   * Makes clients that are silent show that they are there, every `intervalMs` (10,000). `false`, the default, leaves that
+   * to the clients: ours and browsers do it by themselves, and one that does not is gone after `idleTimeoutMs`.
+   */
+  keepAlive?: boolean | { intervalMs?: number };
+  /** How many connections there may be at once, 65,536 by default; further ones are refused. */
+  maxConnections?: number;
+  /** How many sessions one connection may have, 16 by default; further ones are refused (`H3_REQUEST_REJECTED`). */
+  maxSessionsPerConnection?: number;
+  /** How many streams of each kind a client may have open on one connection: 128 by default, at least 16. */
+  maxStreamsPerConnection?: number;
+  /** How many connections may be in the handshake at once, 1024 by default; further ones are refused. */
+  maxPendingHandshakes?: number;
+  /**
+   * From so many handshakes on, 128 by default, a client must first show that its address is its own (Retry), which costs
+   * it a round trip. 0: always.
+   */
+  maxUnprovenHandshakes?: number;
+  /** How many requests may be without an answer at once, 1024 by default; further ones are answered 503. */
+  maxPendingRequests?: number;
+  /** How many bytes of one stream may wait unread, at least 16,384; 1,250,000 by default. More are held back at the client. */
+  maxUnreadBytesPerStream?: number;
+  /** The same for all streams of a connection together: 16 MiB by default. */
+  maxUnreadBytesPerConnection?: number;
+  /** How many bytes may wait for a client to take them, on all streams of a connection together: 8 MiB by default. */
+  maxQueuedBytesPerConnection?: number;
+  /**
+   * Hears each request first, whatever its `origin`, and may accept or reject it. What it leaves unanswered when its
+   * promise is fulfilled goes to `incomingRequests` or `connection`. If it throws, the client is answered 500 and a warning
+   * is emitted.
+   */
+  onRequest?: (request: WebTransportRequest) => unknown;
+  /** Closes the server, as `close()` does. */
+  signal?: AbortSignal;
 }
 
 /** The events of a WebTransportServer. */
@@ -186,7 +231,9 @@ export interface WebTransportRequest {
   /** The application protocols that the client offers. */
   readonly protocols: readonly string[];
   readonly remoteAddress: ServerAddress;
-  /** Aborts when the client goes away. */
+  /** What TLS says of the client: the name that it asked for, and its certificate if it was asked for one. */
+  readonly tls: ClientTls;
+  /** Aborts when the client goes away, or the time for an answer is up. */
   readonly signal: AbortSignal;
   /**
    * Answers 200. Rejects with InvalidStateError when the request is answered already. If the client has gone, the session
@@ -203,16 +250,29 @@ export interface WebTransportRequest {
  */
 export class WebTransportServer extends EventTargetOf<WebTransportServerEventMap> {
   /** Begins to listen. Throws TypeError for wrong options. */
-  constructor(options: WebTransportServerOptions);
+  constructor(
+    options: WebTransportServerOptions &
+      (Required<Pick<ServerCertificates, 'cert' | 'key'>> | Required<Pick<ServerCertificates, 'certificates'>>),
+  );
   /** Fulfilled when it listens; rejected with the system's error. */
   readonly ready: Promise<void>;
-  /** Where it listens. */
+  /** Where it listens. Throws InvalidStateError while it doesn't. */
   address(): ServerAddress;
   /** The sessions that clients ask for, each to be accepted or rejected. */
   readonly incomingRequests: ReadableStream<WebTransportRequest>;
   onconnection: Handler<WebTransportConnectionEvent>;
-  /** Stops listening, drains the sessions, and ends those that are left after `timeoutMs`. */
+  /**
+   * Replaces all certificates, for the connections to come; sessions that are open stay. Throws TypeError for what can't be
+   * used, and changes nothing then.
+   */
+  setCertificate(certificates: ServerCertificates): void;
+  /**
+   * Stops listening, drains the sessions, and ends those that are left after `timeoutMs` (5 s). Fulfilled when all have
+   * ended and the port is free.
+   */
   close(options?: { timeoutMs?: number }): Promise<void>;
+  /** `close()` */
+  [Symbol.asyncDispose](): Promise<void>;
   /** Lets the server keep the process alive while it listens, as it does at first. */
   ref(): void;
   /** Lets the process end although the server listens. */
@@ -225,12 +285,12 @@ export interface GeneratedCertificate {
   certificate: string;
   /** PEM, for a server's `key`. */
   key: string;
-  /** The SHA-256 of the certificate, for `serverCertificateHashes`. */
+  /** The SHA-256 of the certificate: `serverCertificateHashes: [{ algorithm: 'sha-256', value: hash }]`. */
   hash: Uint8Array<ArrayBuffer>;
 }
 
 /**
  * Makes a self-signed certificate that `serverCertificateHashes` accepts: ECDSA P-256, for `names` (at first localhost,
- * 127.0.0.1 and ::1), for `days` (at first ten; more than 14 are refused by clients).
+ * 127.0.0.1 and ::1), for `days` (at first 13; clients refuse more than 14), beginning an hour ago: clocks differ.
  */
 export function generateCertificate(options?: { names?: string[]; days?: number }): GeneratedCertificate;

@@ -10,7 +10,7 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::error::{Error, ErrorName};
 
@@ -97,22 +97,6 @@ pub(crate) fn client_config(options: &TlsOptions, alpn: &[&[u8]]) -> Fallible<Ar
     if shared {
         lock(default_configs()).push((made.alpn_protocols.clone(), made.clone()));
     }
-    Ok(made)
-}
-
-/// A server's configuration. `cert` and `key` are PEM.
-pub(crate) fn server_config(cert: &str, key: &str, alpn: &[&[u8]]) -> Fallible<ServerConfig> {
-    let Some((chain, key)) = identity(Some(cert), Some(key))? else {
-        return Err(invalid("a server needs a certificate and its key"));
-    };
-    let builder = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(config)?;
-    let mut made = builder
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(config)?;
-    made.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(made)
 }
 

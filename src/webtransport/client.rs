@@ -17,7 +17,7 @@ use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError};
 use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Frame};
 use super::http3::{Field, Violation};
-use super::limits::{self, ESTABLISH_TIMEOUT, Role};
+use super::limits::{self, ESTABLISH_TIMEOUT, Role, SESSIONS_PER_CONNECTION};
 use super::session::WebTransportEvent;
 use super::task::{self, Http3};
 use crate::error::{Error, ErrorName};
@@ -212,7 +212,7 @@ struct Established {
 
 async fn establish(target: &Target, port: &Arc<Port>) -> Result<Established, Failure> {
     let (quic, _endpoint) = connect(target).await?;
-    let (http3, _no_requests) = Http3::new(quic.clone(), Role::Client);
+    let (http3, _no_requests) = Http3::new(quic.clone(), Role::Client, SESSIONS_PER_CONNECTION);
     let mut server = JoinSet::new();
     server.spawn(http3.clone().serve());
     // CONNECT is never sent to a server that has not said that it understands it.

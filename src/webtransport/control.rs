@@ -11,7 +11,7 @@ use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Carrier, Frame, FrameDecoder};
 use super::http3::settings::Settings;
 use super::http3::stream_header;
-use super::limits::{Role, SESSIONS_PER_CONNECTION};
+use super::limits::Role;
 use super::session::WebTransportEvent;
 use super::task::{End, Http3};
 use crate::hub::Payload;
@@ -24,7 +24,7 @@ impl Http3 {
         let mut control = self.quic.open_uni().await?;
         let sessions = match self.role {
             Role::Client => 1,
-            Role::Server => SESSIONS_PER_CONNECTION as u64,
+            Role::Server => self.max_sessions as u64,
         };
         let bytes = [stream_header::OUR_CONTROL, &frame::settings(&Settings::ours(sessions))].concat();
         match control.write_all(&bytes).await {

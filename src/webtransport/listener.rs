@@ -1,11 +1,13 @@
 //! The door of a `WebTransportServer`: a QUIC endpoint and its connections.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use napi_derive::napi;
-use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Incoming, ServerConfig};
+use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
+use quinn::{Connection, Incoming, ServerConfig};
+use rustls::pki_types::CertificateDer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -14,13 +16,13 @@ use super::connect_stream::ConnectStream;
 use super::endpoint;
 use super::http3::connect::ConnectResponse;
 use super::http3::error_code::ErrorCode;
-use super::limits::{self, ESTABLISH_TIMEOUT, HANDSHAKES, HANDSHAKES_UNPROVEN, Role};
+use super::limits::{self, ConnectionLimits, Role, ServerLimits};
 use super::request::{self, Answer, Requests, Waiting};
 use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
 use super::task::Http3;
 use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Payload, Port, Terminal};
-use crate::tls;
+use crate::server_tls::{ClientCertificates, NamedCertificate, ServerTls};
 
 /// What `web/webtransport/` asks for, converted and checked there.
 #[napi(object)]
@@ -29,12 +31,66 @@ pub struct ListenOptions {
     pub host: Option<String>,
     /// UDP port; 0 is any.
     pub port: u16,
-    /// Certificate chain, PEM.
-    pub cert: String,
-    /// Its key, PEM.
-    pub key: String,
-    /// A peer that is silent for so long is gone.
+    /// Who it is.
+    pub certificates: Vec<NamedCertificate>,
+    /// What clients are asked for.
+    pub client_certificates: Option<ClientCertificates>,
+    /// What clients may make it hold.
+    pub limits: ListenLimits,
+}
+
+/// The limits of a server; see [`ServerLimits`].
+#[napi(object)]
+pub struct ListenLimits {
+    /// Connections at once.
+    pub max_connections: u32,
+    /// Sessions at once on one connection.
+    pub max_sessions_per_connection: u32,
+    /// Streams of each kind at once on one connection.
+    pub max_streams_per_connection: u32,
+    /// Connections in the handshake.
+    pub max_pending_handshakes: u32,
+    /// Of those, how many whose address nobody has shown.
+    pub max_unproven_handshakes: u32,
+    /// Requests without an answer.
+    pub max_pending_requests: u32,
+    /// Bytes of one stream that nobody has read.
+    pub max_unread_bytes_per_stream: u32,
+    /// Bytes of one connection that nobody has read.
+    pub max_unread_bytes_per_connection: u32,
+    /// Bytes of one connection that the client has not acknowledged.
+    pub max_queued_bytes_per_connection: u32,
+    /// For a connection's handshake, and for a request to come.
+    pub handshake_timeout_ms: u32,
+    /// For the answer to a request.
+    pub request_timeout_ms: u32,
+    /// A client that is silent for so long is gone.
     pub idle_timeout_ms: u32,
+    /// How often a silent client has to show that it is there.
+    pub keep_alive_interval_ms: Option<u32>,
+}
+
+impl From<ListenLimits> for ServerLimits {
+    fn from(limits: ListenLimits) -> Self {
+        let time = |ms: u32| Duration::from_millis(ms.into());
+        Self {
+            connections: limits.max_connections as usize,
+            sessions_per_connection: limits.max_sessions_per_connection as usize,
+            pending_handshakes: limits.max_pending_handshakes as usize,
+            unproven_handshakes: limits.max_unproven_handshakes as usize,
+            pending_requests: limits.max_pending_requests as usize,
+            handshake_timeout: time(limits.handshake_timeout_ms),
+            request_timeout: time(limits.request_timeout_ms),
+            connection: ConnectionLimits {
+                streams: limits.max_streams_per_connection,
+                unread_stream_bytes: limits.max_unread_bytes_per_stream,
+                unread_bytes: limits.max_unread_bytes_per_connection,
+                queued_bytes: limits.max_queued_bytes_per_connection,
+                idle_timeout: time(limits.idle_timeout_ms),
+                keep_alive_interval: limits.keep_alive_interval_ms.map(time),
+            },
+        }
+    }
 }
 
 /// The native half of a `WebTransportServer`.
@@ -54,6 +110,10 @@ enum Closing {
 
 pub(super) struct Shared {
     pub(super) port: Arc<Port>,
+    pub(super) limits: ServerLimits,
+    tls: ServerTls,
+    /// How many sessions are open.
+    pub(super) sessions: AtomicUsize,
     requests: Mutex<Requests>,
     closing: watch::Sender<Closing>,
 }
@@ -63,18 +123,21 @@ impl WebTransportListener {
     /// Listens. `Listening` or `ListenFailed` says how that went; then `Request` comes for each request.
     #[napi(constructor, catch_unwind)]
     pub fn new(hub: &Hub, id: u32, options: ListenOptions) -> Result<Self> {
-        let mut config = tls::server_config(&options.cert, &options.key, ALPN)?;
-        // No CONNECT in 0-RTT: it could be replayed.
-        config.max_early_data_size = 0;
-        let config =
-            QuicServerConfig::try_from(config).map_err(|error| Error::new(ErrorName::TypeError, error.to_string()))?;
+        let limits = ServerLimits::from(options.limits);
+        let tls = ServerTls::new(&options.certificates, options.client_certificates.as_ref(), ALPN)?;
+        // Its `max_early_data_size` is 0: no CONNECT in 0-RTT, which could be replayed.
+        let config = QuicServerConfig::try_from(tls.config.clone())
+            .map_err(|error| Error::new(ErrorName::TypeError, error.to_string()))?;
         let mut config = ServerConfig::with_crypto(Arc::new(config));
-        config.transport_config(limits::transport(Role::Server, options.idle_timeout_ms));
+        config.transport_config(limits.connection.transport());
         limits::limit_incoming(&mut config);
         let port = hub.port(id);
         let closing = watch::Sender::new(Closing::Open);
         let shared = Arc::new(Shared {
             port: port.clone(),
+            limits,
+            tls,
+            sessions: AtomicUsize::new(0),
             requests: Mutex::default(),
             closing,
         });
@@ -121,7 +184,7 @@ impl WebTransportListener {
         let accepted = WebTransportSession::accepted(&session);
         port.spawn(
             WebTransportSession::TERMINAL,
-            request::live(session, http3, handed, response),
+            request::live(self.shared.clone(), session, http3, handed, response),
         );
         Some(accepted)
     }
@@ -138,6 +201,18 @@ impl WebTransportListener {
             headers: fields(&headers),
         };
         waiting.answer.send(Answer::Reject(response, body)).is_ok()
+    }
+
+    /// Replaces all certificates for the handshakes to come. Sessions stay.
+    #[napi(catch_unwind)]
+    pub fn set_certificates(&self, certificates: Vec<NamedCertificate>) -> Result<()> {
+        Ok(self.shared.tls.certificates.set(&certificates)?)
+    }
+
+    /// How many sessions are open.
+    #[napi(catch_unwind)]
+    pub fn sessions(&self) -> u32 {
+        u32::try_from(self.shared.sessions.load(Ordering::Relaxed)).unwrap_or(u32::MAX)
     }
 
     /// Takes no more requests, waits so long for sessions to end, ends what is left; `ListenerEnded` follows.
@@ -166,6 +241,17 @@ impl Shared {
     /// The requests that wait.
     pub(super) fn requests(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What TLS says of a client, for JavaScript.
+    fn client_tls(&self, quic: &Connection) -> [String; 4] {
+        let chain = quic.peer_identity().and_then(|identity| identity.downcast().ok());
+        let chain: Vec<CertificateDer<'static>> = chain.map(|chain| *chain).unwrap_or_default();
+        let data = quic
+            .handshake_data()
+            .and_then(|data| data.downcast::<HandshakeData>().ok());
+        let servername = data.and_then(|data| data.server_name);
+        self.tls.describe(&chain, servername.as_deref(), "TLSv1.3").fields()
     }
 
     /// Waits until the server takes no more requests. Cancel safe.
@@ -218,14 +304,16 @@ async fn run(shared: Arc<Shared>, config: ServerConfig, host: String, port: u16)
         Payload::Text(&text),
     );
     let mut connections = JoinSet::new();
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    let handshakes = Arc::new(Semaphore::new(shared.limits.pending_handshakes));
     loop {
         tokio::select! {
             () = shared.closed() => break,
             Some(_ended) = connections.join_next() => {}
             incoming = endpoint.accept() => match incoming {
                 Some(incoming) => {
-                    if let Some((incoming, handshake)) = admit(incoming, &handshakes) {
+                    if connections.len() >= shared.limits.connections {
+                        incoming.refuse();
+                    } else if let Some((incoming, handshake)) = admit(incoming, &handshakes, &shared.limits) {
                         connections.spawn(serve(shared.clone(), incoming, handshake));
                     }
                 }
@@ -245,9 +333,13 @@ async fn run(shared: Arc<Shared>, config: ServerConfig, host: String, port: u16)
 
 /// Lets a connection into the handshake. In a flood only those are let in that have shown that their address is their
 /// own; the others are told to, at the cost of one small packet and no memory.
-fn admit(incoming: Incoming, handshakes: &Arc<Semaphore>) -> Option<(Incoming, OwnedSemaphorePermit)> {
-    let running = HANDSHAKES - handshakes.available_permits();
-    if running >= HANDSHAKES_UNPROVEN && !incoming.remote_address_validated() {
+fn admit(
+    incoming: Incoming,
+    handshakes: &Arc<Semaphore>,
+    limits: &ServerLimits,
+) -> Option<(Incoming, OwnedSemaphorePermit)> {
+    let running = limits.pending_handshakes - handshakes.available_permits();
+    if running >= limits.unproven_handshakes && !incoming.remote_address_validated() {
         // An address that has not been shown can be asked for.
         let _asked = incoming.retry();
         return None;
@@ -265,12 +357,13 @@ fn admit(incoming: Incoming, handshakes: &Arc<Semaphore>) -> Option<(Incoming, O
 async fn serve(shared: Arc<Shared>, incoming: Incoming, handshake: OwnedSemaphorePermit) {
     let Ok(connecting) = incoming.accept() else { return };
     let quic = tokio::select! {
-        quic = tokio::time::timeout(ESTABLISH_TIMEOUT, connecting) => quic,
+        quic = tokio::time::timeout(shared.limits.handshake_timeout, connecting) => quic,
         () = shared.closed() => return,
     };
     let Ok(Ok(quic)) = quic else { return };
     drop(handshake);
-    let (http3, mut received) = Http3::new(quic.clone(), Role::Server);
+    let client: Arc<[String]> = shared.client_tls(&quic).into();
+    let (http3, mut received) = Http3::new(quic.clone(), Role::Server, shared.limits.sessions_per_connection);
     let mut requests = JoinSet::new();
     let mut serving = std::pin::pin!(http3.clone().serve());
     let mut closing = false;
@@ -282,7 +375,7 @@ async fn serve(shared: Arc<Shared>, incoming: Incoming, handshake: OwnedSemaphor
                 if closing {
                     refuse(&http3, stream);
                 } else {
-                    requests.spawn(request::serve(shared.clone(), http3.clone(), stream));
+                    requests.spawn(request::serve(shared.clone(), http3.clone(), client.clone(), stream));
                 }
             }
             Some(_answered) = requests.join_next() => {}

@@ -2,10 +2,11 @@
 //! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html#section-3>
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use quinn::Connection;
 use tokio::sync::oneshot;
 
 use super::client::text_of;
@@ -15,7 +16,7 @@ use super::http3::Field;
 use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError, Request};
 use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Frame};
-use super::limits::{CLOSE_TIMEOUT, ESTABLISH_TIMEOUT, REQUEST_TIMEOUT, WAITING_REQUESTS};
+use super::limits::CLOSE_TIMEOUT;
 use super::listener::Shared;
 use super::session::WebTransportEvent;
 use super::task::Http3;
@@ -43,13 +44,13 @@ pub(super) enum Answer {
     Reject(ConnectResponse, String),
 }
 
-/// One request, from its first byte to its answer.
-pub(super) async fn serve(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStream) {
+/// One request, from its first byte to its answer. `client` is what TLS says of whoever asks.
+pub(super) async fn serve(shared: Arc<Shared>, http3: Arc<Http3>, client: Arc<[String]>, mut stream: ConnectStream) {
     let id = stream.id();
-    let first = tokio::time::timeout(ESTABLISH_TIMEOUT, stream.next()).await;
+    let first = tokio::time::timeout(shared.limits.handshake_timeout, stream.next()).await;
     let response = match first {
         Ok(Ok(Some(Frame::Headers(section)))) => match Request::decode(&section) {
-            Ok(Request::WebTransport(request)) => return ask(shared, http3, stream, request).await,
+            Ok(Request::WebTransport(request)) => return ask(shared, http3, &client, stream, request).await,
             Ok(Request::Unserved { status }) => status,
             Err(MessageError::TooLarge) => 431,
             Err(MessageError::Malformed(violation)) => {
@@ -102,12 +103,22 @@ impl Drop for Entry {
 }
 
 /// Asks the application what becomes of a request for a session, and does it.
-async fn ask(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStream, request: ConnectRequest) {
+async fn ask(
+    shared: Arc<Shared>,
+    http3: Arc<Http3>,
+    client: &[String],
+    mut stream: ConnectStream,
+    request: ConnectRequest,
+) {
     let id = stream.id();
+    if http3.is_full() {
+        http3.refuse(id);
+        return stream.abort(ErrorCode::H3_REQUEST_REJECTED);
+    }
     let (answering, mut answered) = oneshot::channel();
     let entry = {
         let mut requests = shared.requests();
-        if requests.waiting.len() >= WAITING_REQUESTS {
+        if requests.waiting.len() >= shared.limits.pending_requests {
             None
         } else {
             requests.last_key = requests.last_key.wrapping_add(1);
@@ -134,11 +145,11 @@ async fn ask(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStream, 
         };
         return answer(&mut stream, &response, "").await;
     };
-    let text = request_text(&request, http3.quic.remote_address());
+    let text = request_text(&request, &http3.quic, client);
     shared
         .port
         .emit(WebTransportEvent::Request, entry.key, 0, Payload::Text(&text));
-    let deadline = tokio::time::sleep(REQUEST_TIMEOUT);
+    let deadline = tokio::time::sleep(shared.limits.request_timeout);
     let mut deadline = std::pin::pin!(deadline);
     let outcome = loop {
         tokio::select! {
@@ -146,7 +157,7 @@ async fn ask(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStream, 
             outcome = &mut answered => break outcome.ok(),
             () = &mut deadline => {
                 http3.refuse(id);
-                let response = ConnectResponse { status: 504, ..ConnectResponse::default() };
+                let response = ConnectResponse { status: 503, ..ConnectResponse::default() };
                 return answer(&mut stream, &response, "").await;
             }
             // Capsules before the answer would be early data for a session that nobody granted yet.
@@ -180,13 +191,31 @@ async fn ask(shared: Arc<Shared>, http3: Arc<Http3>, mut stream: ConnectStream, 
     }
 }
 
+/// One of so many, until it is dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl<'a> Counted<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The life of a session that the application has accepted.
 pub(super) async fn live(
+    shared: Arc<Shared>,
     session: Arc<Session>,
     http3: Arc<Http3>,
     handed: oneshot::Receiver<ConnectStream>,
     response: ConnectResponse,
 ) {
+    let _counted = Counted::new(&shared.sessions);
     if let Ok(mut stream) = handed.await {
         let headers = frame::headers(&response.encode());
         // An error means that the client has gone: the session's stream says so.
@@ -216,14 +245,15 @@ async fn answer(stream: &mut ConnectStream, response: &ConnectResponse, body: &s
 }
 
 /// A request as JavaScript reads it, in lines; no part can hold a line's end.
-fn request_text(request: &ConnectRequest, remote: SocketAddr) -> String {
-    let ip = remote.ip().to_canonical();
+fn request_text(request: &ConnectRequest, quic: &Connection, client: &[String]) -> String {
+    let remote = quic.remote_address();
     let mut lines = vec![
         request.authority.clone(),
         request.path.clone(),
-        ip.to_string(),
+        remote.ip().to_canonical().to_string(),
         remote.port().to_string(),
     ];
+    lines.extend_from_slice(client);
     lines.push(request.protocols.len().to_string());
     lines.extend(request.protocols.iter().cloned());
     for Field { name, value } in &request.headers {

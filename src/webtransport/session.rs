@@ -113,7 +113,7 @@ pub enum WebTransportEvent {
     /// Listener: it can't listen. Payload: the system's code and text.
     ListenFailed,
     /// Listener: a request for a session. a: its key; payload in lines: authority, path, the client's address and port,
-    /// how many protocols, each of them, then `name: value` of each header.
+    /// the name it asked for, TLS's version, 1 if its certificate can be trusted, that in hexadecimal digits, how many protocols, each of them, then `name: value` of each header.
     Request,
     /// Listener: the client of a request has gone, or its time is over. a: its key.
     RequestGone,

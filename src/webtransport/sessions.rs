@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::established::{Closer, Session, discard};
 use super::http3::error_code::ErrorCode;
-use super::limits::{EARLY_STREAMS, SESSIONS_PER_CONNECTION};
+use super::limits::EARLY_STREAMS;
 use super::streams::{Direction, Stream};
 use super::task::Http3;
 
@@ -34,11 +34,16 @@ impl Http3 {
         self.sessions().live.values().cloned().collect()
     }
 
+    /// Whether the connection has as many sessions as it may have.
+    pub(crate) fn is_full(&self) -> bool {
+        self.sessions().live.len() >= self.max_sessions
+    }
+
     /// Enters a session, which gets the streams that came before it. `None` when the connection has too many.
     pub(crate) fn enter(&self, session: &Arc<Session>) -> Option<()> {
         let early = {
             let mut sessions = self.sessions();
-            if sessions.live.len() >= SESSIONS_PER_CONNECTION {
+            if sessions.live.len() >= self.max_sessions {
                 return None;
             }
             sessions.next = sessions.next.max(session.id + 4);

@@ -52,6 +52,8 @@ impl From<Violation> for End {
 pub(crate) struct Http3 {
     pub(crate) quic: Connection,
     pub(super) role: Role,
+    /// Sessions at once.
+    pub(super) max_sessions: usize,
     pub(super) sessions: Mutex<Sessions>,
     pub(super) settings: watch::Sender<Option<Settings>>,
     requests: mpsc::Sender<ConnectStream>,
@@ -62,13 +64,14 @@ pub(crate) struct Http3 {
 
 impl Http3 {
     /// A connection to serve with [`Http3::serve`], and, for a server, the requests that come on it.
-    pub(crate) fn new(quic: Connection, role: Role) -> (Arc<Self>, mpsc::Receiver<ConnectStream>) {
+    pub(crate) fn new(quic: Connection, role: Role, max_sessions: usize) -> (Arc<Self>, mpsc::Receiver<ConnectStream>) {
         let (requests, received) = mpsc::channel(REQUESTS);
         let settings = watch::Sender::new(None);
         (
             Arc::new(Self {
                 quic,
                 role,
+                max_sessions,
                 sessions: Mutex::default(),
                 settings,
                 requests,

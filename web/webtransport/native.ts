@@ -1,6 +1,7 @@
 // The native core's part of WebTransport (src/webtransport/), as TypeScript sees it.
 
 import { native } from '../binding.js';
+import type { ClientCertificates, NamedCertificate } from '../server-tls.js';
 import type { NativeTlsOptions } from '../tls.js';
 
 export interface NativeSession {
@@ -30,6 +31,8 @@ export interface NativeReceiveStream {
 export interface NativeListener {
   accept(hub: unknown, id: number, key: number, protocol: string | undefined, headers: string[]): NativeSession | null;
   reject(key: number, status: number, headers: string[], body: string): boolean;
+  setCertificates(certificates: NamedCertificate[]): void;
+  sessions(): number;
   close(timeoutMs: number): void;
 }
 
@@ -48,9 +51,26 @@ export interface ConnectOptions {
 export interface ListenOptions {
   host: string | undefined;
   port: number;
-  cert: string;
-  key: string;
+  certificates: NamedCertificate[];
+  clientCertificates: ClientCertificates | undefined;
+  limits: ListenLimits;
+}
+
+/** What clients may make a server hold; see `src/webtransport/limits.rs`. */
+export interface ListenLimits {
+  maxConnections: number;
+  maxSessionsPerConnection: number;
+  maxStreamsPerConnection: number;
+  maxPendingHandshakes: number;
+  maxUnprovenHandshakes: number;
+  maxPendingRequests: number;
+  maxUnreadBytesPerStream: number;
+  maxUnreadBytesPerConnection: number;
+  maxQueuedBytesPerConnection: number;
+  handshakeTimeoutMs: number;
+  requestTimeoutMs: number;
   idleTimeoutMs: number;
+  keepAliveIntervalMs: number | undefined;
 }
 
 type EventName =

@@ -4,6 +4,7 @@ use quinn::{RecvStream, VarInt};
 
 use super::tests::{Pair, pair, send};
 use super::*;
+use crate::webtransport::limits::SESSIONS_PER_CONNECTION;
 use crate::webtransport::streams::{ReceiveEnd, Streams, Tell};
 
 /// A stream of the client as the server's script would get it.
@@ -101,7 +102,7 @@ async fn what_has_come_before_the_script_looks_is_there_for_it() {
 #[tokio::test]
 async fn a_flood_of_streams_that_are_given_up_ends_the_connection() {
     let pair = pair().await;
-    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server);
+    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, SESSIONS_PER_CONNECTION);
     let serving = tokio::spawn(http3.serve());
     let mut count = 0;
     let error = loop {
