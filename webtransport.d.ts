@@ -32,12 +32,20 @@ export interface WebTransportHash {
 /** https://www.w3.org/TR/webtransport/#dictdef-webtransportoptions; the TLS members are Node's. */
 export interface WebTransportOptions extends TlsOptions {
   allowPooling?: boolean;
+  /** Always met: sessions go over HTTP/3. */
   requireUnreliable?: boolean;
-  /** Headers of the CONNECT request. */
+  /**
+   * Headers of the CONNECT request. Those that belong to the connection (`Host`, `Transfer-Encoding`, `Sec-*` and so on) are
+   * not sent. TypeError for `wt-available-protocols`.
+   */
   headers?: Record<string, string> | Iterable<[string, string]>;
   /** Accepts a server by these hashes alone. NotSupportedError together with `allowPooling`. */
   serverCertificateHashes?: WebTransportHash[];
   congestionControl?: WebTransportCongestionControl;
+  /** How many unidirectional streams the server is expected to have open at once; at most 4096 are allowed. */
+  anticipatedConcurrentIncomingUnidirectionalStreams?: number | null;
+  /** How many bidirectional streams the server is expected to have open at once; at most 4096 are allowed. */
+  anticipatedConcurrentIncomingBidirectionalStreams?: number | null;
   /** Application protocols, the preferred one first. */
   protocols?: string[];
   /** How long the server may be silent before the session fails, in milliseconds: at first 30 000. Not in the standard. */
@@ -49,6 +57,38 @@ export interface WebTransportCloseInfo {
   closeCode?: number;
   /** At most 1024 bytes of UTF-8; more is cut. */
   reason?: string;
+}
+
+/** https://www.w3.org/TR/webtransport/#dictdef-webtransportconnectionstats; what is not known is absent. */
+export interface WebTransportConnectionStats {
+  /** Bytes that scripts have sent and QUIC has taken. */
+  bytesSent?: number;
+  /** What framing and sending again has cost beside them. Absent while QUIC holds more than it has sent. */
+  bytesSentOverhead?: number;
+  packetsSent?: number;
+  bytesLost?: number;
+  packetsLost?: number;
+  /** Everything that came in UDP packets. */
+  bytesReceived?: number;
+  /** The smoothed round-trip time, in milliseconds. */
+  smoothedRtt?: number;
+  /** The shortest round-trip time, in milliseconds. */
+  minRtt?: number;
+  datagrams: WebTransportDatagramStats;
+  /** What congestion control would let a script send, in bits per second. */
+  estimatedSendRate: number | null;
+  /** Always false: the estimate might be limited by what the application sends. */
+  atSendCapacity: boolean;
+}
+
+/** https://www.w3.org/TR/webtransport/#dictdef-webtransportdatagramstats; what is not known is absent. */
+export interface WebTransportDatagramStats {
+  /** Not read before newer ones took their place. */
+  droppedIncoming?: number;
+  /** Not read within `incomingMaxAge`. */
+  expiredIncoming?: number;
+  /** Not sent within `outgoingMaxAge`. */
+  expiredOutgoing?: number;
 }
 
 /** https://www.w3.org/TR/webtransport/#dictdef-webtransportsendstreamoptions */
@@ -93,11 +133,29 @@ export class WebTransport {
    * protocols; NotSupportedError for options that exclude each other. A failure rejects `ready` and `closed`.
    */
   constructor(url: string | URL, options?: WebTransportOptions);
+  /**
+   * What the connection has carried. Waits for the session; rejects with InvalidStateError when it has failed. After the end
+   * it gives the last figures.
+   */
+  getStats(): Promise<WebTransportConnectionStats>;
+  /**
+   * Derives a secret of `outputLength` bytes (1 to 8160) that the other end derives from the same label and context, each of
+   * at most 255 bytes. Rejects with RangeError for other lengths, InvalidStateError after the end.
+   */
+  exportKeyingMaterial(
+    label: BufferSource,
+    context: BufferSource,
+    outputLength: number,
+  ): Promise<Uint8Array<ArrayBuffer>>;
   /** Fulfilled when the session is established; rejects with WebTransportError. */
   readonly ready: Promise<undefined>;
   readonly reliability: WebTransportReliabilityMode;
   readonly congestionControl: WebTransportCongestionControl;
-  /** The headers of the server's answer; null before it. */
+  /** How many unidirectional streams the peer is expected to have open at once, which it is allowed up to 4096. */
+  anticipatedConcurrentIncomingUnidirectionalStreams: number | null;
+  /** How many bidirectional streams the peer is expected to have open at once, which it is allowed up to 4096. */
+  anticipatedConcurrentIncomingBidirectionalStreams: number | null;
+  /** The headers of the server's answer, which can't be changed; null before it. */
   readonly responseHeaders: Headers | null;
   /** The application protocol that the server chose, or an empty string. */
   readonly protocol: string;
@@ -154,6 +212,8 @@ export interface WebTransportErrorOptions {
 /** What went wrong with a stream or a session. https://www.w3.org/TR/webtransport/#webtransporterror */
 export class WebTransportError extends DOMException {
   constructor(message?: string, options?: WebTransportErrorOptions);
+  /** The older form, which browsers know. */
+  constructor(init: WebTransportErrorOptions & { message?: string; streamErrorCode: number | null });
   readonly source: WebTransportErrorSource;
   /** The peer's code of a reset or stopped stream; null for anything else. */
   readonly streamErrorCode: number | null;

@@ -45,7 +45,6 @@ for (const [what, options] of [
   ['a header with a line break', { headers: { x: 'a\r\nb: c' } }],
   ['a header name with a space', { headers: { 'a b': 'c' } }],
   ['wt-available-protocols', { headers: { 'WT-Available-Protocols': '"a"' } }],
-  ['a header of the connection', { headers: { 'transfer-encoding': 'chunked' } }],
   ['a ca that is not PEM', { ca: 'no certificate' }],
   ['a certificate without its key', { cert: 'x' }],
 ]) {
@@ -74,6 +73,10 @@ test('a WebTransportError has its source and code', () => {
     [error.name, error.message, error.source, error.streamErrorCode, error.code],
     ['WebTransportError', 'text', 'session', 0xffffffff, 0],
   );
+  const older = new WebTransportError({ message: 'text', streamErrorCode: 7 });
+  assert.deepEqual([older.message, older.source, older.streamErrorCode], ['text', 'stream', 7]);
+  assert.equal(new WebTransportError({ streamErrorCode: 7 }).message, '');
+  assert.equal(new WebTransportError({ streamErrorCode: 7 }, {}).streamErrorCode, null);
   const plain = new WebTransportError();
   assert.deepEqual([plain.message, plain.source, plain.streamErrorCode], ['', 'stream', null]);
   assert.throws(() => new WebTransportError('', { source: 'nowhere' }), TypeError);

@@ -41,6 +41,44 @@ test('the request and the answer reach the other end', async (context) => {
   client.close();
 });
 
+test('headers of the connection itself are not sent, others are', async (context) => {
+  const listener = await startServer(context);
+  const headers = {
+    host: 'a',
+    'Transfer-Encoding': 'chunked',
+    'sec-a': 'b',
+    'proxy-a': 'b',
+    te: 'gzip',
+    Cookie: 'a=b',
+  };
+  const client = connect(listener, { headers });
+  const request = await listener.request();
+  const sent = [...request.headers].filter(([name]) => name !== 'sec-webtransport-http3-draft02' && name !== 'origin');
+  assert.deepEqual(sent, [['cookie', 'a=b']]);
+  await request.accept({ headers: { 'x-a': 'b' } });
+  await client.ready;
+  for (const change of ['append', 'set', 'delete']) {
+    assert.throws(() => client.responseHeaders[change]('x-a', 'c'), TypeError);
+  }
+  assert.equal(client.responseHeaders.get('x-a'), 'b');
+  client.close();
+});
+
+test('of a host that has a location the origin and the base of URLs are used', async (context) => {
+  const listener = await startServer(context);
+  globalThis.location = { href: `${listener.url}page/`, origin: 'https://page.example' };
+  context.after(() => {
+    delete globalThis.location;
+  });
+  const client = connect({ ...listener, url: '' }, { path: 'relative' });
+  const request = await listener.request();
+  assert.equal(request.origin, 'https://page.example');
+  assert.equal(request.url, `${listener.url}page/relative`);
+  request.reject(404);
+  await assert.rejects(client.ready, isSessionError);
+  assert.equal(client.reliability, 'pending');
+});
+
 test('an origin of the application is sent as it is', async (context) => {
   const listener = await startServer(context);
   const client = connect(listener, { headers: { origin: 'https://example.com' } });

@@ -18,6 +18,7 @@ use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Frame};
 use super::http3::{Field, Violation};
 use super::limits::{self, ESTABLISH_TIMEOUT, Role, SESSIONS_PER_CONNECTION};
+use super::preferences::Preferences;
 use super::session::WebTransportEvent;
 use super::task::{self, Http3};
 use crate::error::{Error, ErrorName};
@@ -45,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) server_certificate_hashes: Option<Vec<Hash>>,
     /// A peer that is silent for so long is gone.
     pub(crate) idle_timeout_ms: u32,
+    /// What the application asks of QUIC.
+    pub(crate) preferences: Preferences,
     /// Trust and identity.
     pub(crate) tls: TlsOptions,
 }
@@ -69,6 +72,7 @@ impl TryFrom<Options> for Target {
             request,
             server_certificate_hashes,
             idle_timeout_ms,
+            preferences,
             tls,
         } = options;
         let config = match server_certificate_hashes {
@@ -77,7 +81,9 @@ impl TryFrom<Options> for Target {
         };
         let config = QuicClientConfig::try_from(config).map_err(|error| refused(error.to_string()))?;
         let mut config = ClientConfig::new(Arc::new(config));
-        config.transport_config(limits::transport(Role::Client, idle_timeout_ms));
+        let mut transport = limits::transport(Role::Client, idle_timeout_ms);
+        preferences.apply(Arc::get_mut(&mut transport).expect("nobody else has it yet"));
+        config.transport_config(transport);
         let server_name = tls.servername.unwrap_or_else(|| host.clone());
         Ok(Self {
             host,

@@ -165,6 +165,7 @@ pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
             .await;
             session.end(Duration::ZERO).await;
             if close.by == Closer::Server {
+                session.tell_stats();
                 let reason = Payload::Text(&close.reason);
                 session.port.emit(WebTransportEvent::Closed, close.code, 0, reason);
             }
@@ -173,6 +174,7 @@ pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
         End::Remote { code, reason } => {
             // What its streams have to say comes first: the last bytes, or that everything has arrived.
             session.end(LAST_ACKNOWLEDGEMENTS).await;
+            session.tell_stats();
             let reason = Payload::Text(&reason);
             session.port.emit(WebTransportEvent::Closed, code, 0, reason);
             // An error means that the peer wants no answer.

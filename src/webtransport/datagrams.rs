@@ -22,6 +22,9 @@ struct Queue {
     max_age: Option<Duration>,
     /// JavaScript waits: for a datagram, or for room.
     awaited: bool,
+    /// How many have been dropped since too many waited, and since they were too old.
+    dropped: u64,
+    expired: u64,
 }
 
 impl Queue {
@@ -31,6 +34,8 @@ impl Queue {
             limit,
             max_age: None,
             awaited: false,
+            dropped: 0,
+            expired: 0,
         }
     }
 
@@ -41,8 +46,17 @@ impl Queue {
             && now.duration_since(*since) > max_age
         {
             self.datagrams.pop_front();
+            self.expired += 1;
         }
     }
+}
+
+/// How many datagrams have gone lost in the queues: <https://www.w3.org/TR/webtransport/#dictdef-webtransportdatagramstats>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) dropped_incoming: u64,
+    pub(crate) expired_incoming: u64,
+    pub(crate) expired_outgoing: u64,
 }
 
 /// The datagrams of a session, both ways.
@@ -85,6 +99,7 @@ impl Datagrams {
         let mut queue = lock(&self.incoming);
         while queue.datagrams.len() >= queue.limit.max(1) {
             queue.datagrams.pop_front();
+            queue.dropped += 1;
         }
         queue.datagrams.push_back((now, datagram));
         tell(&mut queue.awaited)
@@ -142,6 +157,16 @@ impl Datagrams {
             tell(&mut queue.awaited)
         } else {
             Tell::No
+        }
+    }
+
+    /// What has been lost so far.
+    pub(crate) fn counts(&self) -> Counts {
+        let incoming = lock(&self.incoming);
+        Counts {
+            dropped_incoming: incoming.dropped,
+            expired_incoming: incoming.expired,
+            expired_outgoing: lock(&self.outgoing).expired,
         }
     }
 

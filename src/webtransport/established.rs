@@ -18,7 +18,8 @@ use super::http3::{frame, stream_header};
 use super::limits::CLOSE_TIMEOUT;
 use super::session::{INTERNAL, WebTransportEvent};
 use super::streams::{Direction, Opening, ReceiveHalf, SendHalf, Stream, Streams, Tell};
-use super::{receive_stream, send_stream};
+use super::underlying::Underlying;
+use super::{receive_stream, send_stream, statistics};
 use crate::hub::{Payload, Port, Terminal};
 
 /// An error code as quinn takes it.
@@ -62,6 +63,8 @@ pub(crate) struct Session {
     pub(crate) port: Arc<Port>,
     pub(crate) streams: Streams,
     pub(crate) datagrams: Datagrams,
+    /// What it shares with the other sessions of its connection.
+    pub(crate) underlying: Arc<Underlying>,
     /// Cancelled when the session has ended: all its streams end too.
     pub(crate) ended: CancellationToken,
     /// How long streams that are finished wait, after the session's end, to hear that the peer has everything.
@@ -74,13 +77,20 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session on the CONNECT stream of that number; see [`super::task::Http3::session`].
-    pub(crate) fn new(connection: Connection, id: u64, port: Arc<Port>, allowance: Arc<Allowance>) -> Arc<Self> {
+    pub(crate) fn new(
+        connection: Connection,
+        id: u64,
+        port: Arc<Port>,
+        allowance: Arc<Allowance>,
+        underlying: Arc<Underlying>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             connection,
             id,
             port,
             streams: Streams::default(),
             datagrams: Datagrams::default(),
+            underlying,
             ended: CancellationToken::new(),
             patience: OnceLock::new(),
             tasks: TaskTracker::new(),
@@ -122,6 +132,12 @@ impl Session {
             self.port
                 .emit(WebTransportEvent::DatagramsReadable, 0, 0, Payload::None);
         }
+    }
+
+    /// Tells JavaScript the session's last figures, before its end.
+    pub(crate) fn tell_stats(&self) {
+        let figures = statistics::gather(self);
+        self.port.emit(WebTransportEvent::Stats, 0, 0, Payload::Text(&figures));
     }
 
     /// Closes the session without a code unless it is closing already.
@@ -219,13 +235,16 @@ impl Session {
         loop {
             let tell = match self.datagrams.next_to_send().await {
                 None => datagrams::Tell::Now,
-                Some(datagram) => match self.connection.send_datagram_wait(datagram).await {
-                    // A datagram that does not fit is dropped, as the specification says.
-                    Ok(()) | Err(Refused::TooLarge | Refused::UnsupportedByPeer | Refused::Disabled) => {
-                        self.datagrams.sent()
+                Some(datagram) => {
+                    let payload = datagram.len() - datagrams::overhead(self.id);
+                    match self.connection.send_datagram_wait(datagram).await {
+                        Ok(()) => self.underlying.sent(payload),
+                        // A datagram that does not fit is dropped, as the specification says.
+                        Err(Refused::TooLarge | Refused::UnsupportedByPeer | Refused::Disabled) => {}
+                        Err(Refused::ConnectionLost(error)) => return error,
                     }
-                    Err(Refused::ConnectionLost(error)) => return error,
-                },
+                    self.datagrams.sent()
+                }
             };
             if tell == datagrams::Tell::Now {
                 self.port

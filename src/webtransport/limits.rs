@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
+/// Streams of each kind that a peer may have open with us; the specification wants 100 at least.
+pub(crate) const CONCURRENT_STREAMS: u32 = 128;
+/// How many of them a script may ask for. Each costs a few hundred bytes; the data on them is bounded by the connection.
+const MAX_ANTICIPATED_STREAMS: u32 = 4096;
+
 /// The limits of a connection that a server's options may change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionLimits {
@@ -27,7 +32,7 @@ impl ConnectionLimits {
     fn standard(role: Role, idle_timeout_ms: u32) -> Self {
         let idle_timeout = Duration::from_millis(idle_timeout_ms.into());
         Self {
-            streams: 128,
+            streams: CONCURRENT_STREAMS,
             unread_stream_bytes: 1_250_000,
             unread_bytes: 16 * 1024 * 1024,
             queued_bytes: 8 * 1024 * 1024,
@@ -112,6 +117,11 @@ pub(crate) enum Role {
     Client,
     /// The end that grants them.
     Server,
+}
+
+/// The streams of a kind that a peer may have open when a script expects so many.
+pub(crate) fn anticipated(count: u32) -> u32 {
+    count.clamp(CONCURRENT_STREAMS, MAX_ANTICIPATED_STREAMS)
 }
 
 /// The transport of a client, and of a server without options.

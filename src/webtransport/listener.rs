@@ -364,6 +364,7 @@ async fn serve(shared: Arc<Shared>, incoming: Incoming, handshake: OwnedSemaphor
     drop(handshake);
     let client: Arc<[String]> = shared.client_tls(&quic).into();
     let (http3, mut received) = Http3::new(quic.clone(), Role::Server, shared.limits.sessions_per_connection);
+    http3.underlying.allow(shared.limits.connection.streams);
     let mut requests = JoinSet::new();
     let mut serving = std::pin::pin!(http3.clone().serve());
     let mut closing = false;

@@ -39,9 +39,10 @@ impl WebTransportSendStream {
         let gone = || Error::new(ErrorName::InvalidStateError, "the stream is gone");
         let session = session.session().ok_or_else(gone)?;
         let half = session.streams.take_send(key).ok_or_else(gone)?;
-        let queue = Arc::new(SendQueue::new(half.header));
+        let queue = Arc::new(SendQueue::new(half.header.clone()));
         let port = hub.port(id);
         let task = Task {
+            header: half.header.len(),
             stream: half.stream,
             queue: queue.clone(),
             session: session.clone(),
@@ -191,6 +192,8 @@ struct Task {
     queue: Arc<SendQueue>,
     session: Arc<Session>,
     port: Arc<Port>,
+    /// What is left of the stream's header, which is no script's.
+    header: usize,
 }
 
 /// How a stream ended that was not finished.
@@ -276,6 +279,9 @@ impl Task {
                 written = self.stream.write_chunks(batch.make_contiguous()), if writing => match written {
                     Ok(written) => {
                         batch.drain(..written.chunks);
+                        let header = self.header.min(written.bytes);
+                        self.header -= header;
+                        session.underlying.sent(written.bytes - header);
                         if self.queue.taken(written.bytes) {
                             self.port.emit(WebTransportEvent::Writable, 0, 0, Payload::None);
                         }

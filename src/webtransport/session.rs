@@ -15,6 +15,8 @@ use super::client;
 use super::datagrams;
 use super::established::{Close, Closer, Session};
 use super::http3::connect::ConnectRequest;
+use super::preferences::{CongestionControl, Preferences};
+use super::statistics;
 use super::streams::{Direction, Opening};
 use crate::error::Result;
 use crate::hub::{Hub, Terminal};
@@ -41,6 +43,12 @@ pub struct ConnectOptions {
     pub idle_timeout_ms: u32,
     /// Trust and identity.
     pub tls: TlsOptions,
+    /// `default`, `throughput` or `low-latency`.
+    pub congestion_control: String,
+    /// Streams that the script expects the server to open at once; 0 when it has no idea.
+    pub anticipated_bidirectional: u32,
+    /// The same of the other kind.
+    pub anticipated_unidirectional: u32,
 }
 
 impl From<ConnectOptions> for client::Options {
@@ -63,6 +71,15 @@ impl From<ConnectOptions> for client::Options {
             },
             server_certificate_hashes: options.server_certificate_hashes.map(hashes),
             idle_timeout_ms: options.idle_timeout_ms,
+            preferences: Preferences {
+                congestion_control: match options.congestion_control.as_str() {
+                    "throughput" => CongestionControl::Throughput,
+                    "low-latency" => CongestionControl::LowLatency,
+                    _ => CongestionControl::Default,
+                },
+                anticipated_bidirectional: options.anticipated_bidirectional,
+                anticipated_unidirectional: options.anticipated_unidirectional,
+            },
             tls: options.tls,
         }
     }
@@ -78,6 +95,8 @@ pub enum WebTransportEvent {
     Closed,
     /// Session: could not be established, or broke. Payload: what happened, for people.
     Failed,
+    /// Session: its last figures, before it ends in good order. Payload: see [`statistics::gather`].
+    Stats,
     /// Session: the peer asks to end it soon.
     Draining,
     /// Session: a bidirectional stream of the peer waits.
@@ -248,6 +267,41 @@ impl WebTransportSession {
         if let Some(session) = self.session() {
             session.datagrams.set_outgoing_limit(max_buffered as usize);
             session.datagrams.set_outgoing_max_age(max_age_ms.and_then(age));
+        }
+    }
+}
+
+#[napi]
+impl WebTransportSession {
+    /// The session's figures, see [`statistics::gather`]; none when it has ended on the network's side.
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> Option<String> {
+        self.session().map(|session| statistics::gather(&session))
+    }
+
+    /// Fills `target` with keying material. False when the session has ended on the network's side, or TLS gives none.
+    #[napi(catch_unwind)]
+    pub fn export_keying_material(
+        &self,
+        label: BufferSlice<'_>,
+        context: BufferSlice<'_>,
+        mut target: BufferSlice<'_>,
+    ) -> bool {
+        let Some(session) = self.session() else { return false };
+        session.underlying.export(session.id, &label, &context, &mut target)
+    }
+
+    /// The script expects the peer to open so many streams at once; 0 is no expectation.
+    #[napi(catch_unwind)]
+    pub fn anticipate_streams(&self, bidirectional: u32, unidirectional: u32) {
+        let Some(session) = self.session() else { return };
+        for (direction, count) in [
+            (Direction::Bidirectional, bidirectional),
+            (Direction::Unidirectional, unidirectional),
+        ] {
+            if count > 0 {
+                session.underlying.anticipate(direction, count);
+            }
         }
     }
 }

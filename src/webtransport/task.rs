@@ -22,6 +22,7 @@ use super::limits::Role;
 use super::reading::Reading;
 use super::sessions::Sessions;
 use super::streams::{Direction, ReceiveHalf, SendHalf, Stream};
+use super::underlying::Underlying;
 use crate::hub::Port;
 
 /// Requests that may wait for the listener to look at them.
@@ -58,6 +59,7 @@ pub(crate) struct Http3 {
     pub(super) settings: watch::Sender<Option<Settings>>,
     requests: mpsc::Sender<ConnectStream>,
     allowance: Arc<Allowance>,
+    pub(super) underlying: Arc<Underlying>,
     /// Told when the last session has left.
     pub(super) emptied: Notify,
 }
@@ -69,6 +71,7 @@ impl Http3 {
         let settings = watch::Sender::new(None);
         (
             Arc::new(Self {
+                underlying: Arc::new(Underlying::new(quic.clone())),
                 quic,
                 role,
                 max_sessions,
@@ -93,7 +96,13 @@ impl Http3 {
 
     /// A session on this connection, on the CONNECT stream of that number.
     pub(crate) fn session(&self, id: u64, port: Arc<Port>) -> Arc<Session> {
-        Session::new(self.quic.clone(), id, port, self.allowance.clone())
+        Session::new(
+            self.quic.clone(),
+            id,
+            port,
+            self.allowance.clone(),
+            self.underlying.clone(),
+        )
     }
 
     /// The peer has given up a stream or a request that no script has seen.
@@ -290,6 +299,6 @@ const FLUSH_LOOK: Duration = Duration::from_millis(1);
 #[cfg(test)]
 mod given_up_tests;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 #[cfg(test)]
 mod window_tests;

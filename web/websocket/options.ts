@@ -4,6 +4,7 @@
 import { constants } from 'node:buffer';
 import { isIP } from 'node:net';
 import { DOMException } from '../errors.js';
+import { location } from '../location.js';
 import { convertTlsOptions, type NativeTlsOptions, type TlsOptions, trustWhatNodeTrusts } from '../tls.js';
 import {
   any,
@@ -159,15 +160,6 @@ export function refuseUnsupported(options: object, names: readonly string[]): vo
 
 function syntaxError(message: string): DOMException {
   return new DOMException(message, 'SyntaxError');
-}
-
-/** Of a host that has one (a browser-like environment): the base of URLs, and the Origin of requests. */
-function location(): { href?: string; origin?: string } {
-  const { href, origin } = (globalThis as { location?: { href?: unknown; origin?: unknown } }).location ?? {};
-  return {
-    ...(typeof href === 'string' ? { href } : {}),
-    ...(typeof origin === 'string' ? { origin } : {}),
-  };
 }
 
 /** Steps 1 to 6 of the constructor: the URL's record. */

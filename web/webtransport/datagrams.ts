@@ -256,20 +256,22 @@ export class WebTransportDatagramDuplexStream {
 
   /** The older name of `incomingMaxBufferedDatagrams`. */
   get incomingHighWaterMark(): number {
-    return this.incomingMaxBufferedDatagrams;
+    return this.#datagrams.incoming.maxBuffered;
   }
 
   set incomingHighWaterMark(value: unknown) {
-    this.incomingMaxBufferedDatagrams = value;
+    this.#datagrams.incoming.maxBuffered = buffered(value, 'incomingHighWaterMark');
+    this.#datagrams.configure();
   }
 
   /** The older name of `outgoingMaxBufferedDatagrams`. */
   get outgoingHighWaterMark(): number {
-    return this.outgoingMaxBufferedDatagrams;
+    return this.#datagrams.outgoing.maxBuffered;
   }
 
   set outgoingHighWaterMark(value: unknown) {
-    this.outgoingMaxBufferedDatagrams = value;
+    this.#datagrams.outgoing.maxBuffered = buffered(value, 'outgoingHighWaterMark');
+    this.#datagrams.configure();
   }
 }
 

@@ -1,7 +1,7 @@
 // https://www.w3.org/TR/webtransport/#webtransporterror
 
 import { DOMException } from '../errors.js';
-import { DOMString, defineInterface, dictionary, enumeration, nullable, unsignedLong } from '../webidl.js';
+import { DOMString, defineInterface, dictionary, enumeration, isObject, nullable, unsignedLong } from '../webidl.js';
 
 const WebTransportErrorSource = enumeration('WebTransportErrorSource', ['stream', 'session']);
 
@@ -17,8 +17,9 @@ export class WebTransportError extends DOMException {
   readonly #source: 'stream' | 'session';
   readonly #streamErrorCode: number | null;
 
-  constructor(message: unknown = '', options: unknown = {}) {
+  constructor(...given: unknown[]) {
     const context = "Failed to construct 'WebTransportError'";
+    const [message = '', options = {}] = isInit(given) ? [given[0].message, given[0]] : given;
     const text = DOMString(message, `${context}: message`);
     const { source, streamErrorCode } = WebTransportErrorOptions(options, `${context}: options`);
     super(text, 'WebTransportError');
@@ -43,6 +44,11 @@ export class WebTransportError extends DOMException {
 export { codeOf };
 
 defineInterface(WebTransportError, { constructorLength: 0 });
+
+/** Browsers took one dictionary before `message` and `options`, and code for them still gives it. */
+function isInit(given: readonly unknown[]): given is [{ message?: unknown }] {
+  return given.length === 1 && isObject(given[0]) && 'streamErrorCode' in given[0];
+}
 
 /** An error of the whole session. */
 export function sessionError(message: string): WebTransportError {

@@ -14,6 +14,9 @@ export interface NativeSession {
   maxDatagramSize(): number;
   setIncomingDatagrams(maxBuffered: number, maxAgeMs: number | undefined): void;
   setOutgoingDatagrams(maxBuffered: number, maxAgeMs: number | undefined): void;
+  stats(): string | null;
+  exportKeyingMaterial(label: Uint8Array, context: Uint8Array, target: Uint8Array): boolean;
+  anticipateStreams(bidirectional: number, unidirectional: number): void;
 }
 
 export interface NativeSendStream {
@@ -46,6 +49,9 @@ export interface ConnectOptions {
   serverCertificateHashes: Uint8Array[] | undefined;
   idleTimeoutMs: number;
   tls: NativeTlsOptions;
+  congestionControl: string;
+  anticipatedBidirectional: number;
+  anticipatedUnidirectional: number;
 }
 
 export interface ListenOptions {
@@ -77,6 +83,7 @@ type EventName =
   | 'Ready'
   | 'Closed'
   | 'Failed'
+  | 'Stats'
   | 'Draining'
   | 'IncomingBidirectional'
   | 'IncomingUnidirectional'

@@ -13,7 +13,7 @@ import {
   requireArguments,
   unsignedShort,
 } from '../webidl.js';
-import { flattenHeaders, parseHeaders } from './session.js';
+import { flattenHeaders, parseHeaders } from './headers.js';
 import type { WebTransport } from './web-transport.js';
 
 const AcceptOptions = dictionary('WebTransportAcceptOptions', {

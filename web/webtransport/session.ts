@@ -9,7 +9,9 @@ import { ReadableStream } from '../streams.js';
 import { createBidirectionalStream, type WebTransportBidirectionalStream } from './bidirectional-stream.js';
 import { createDatagrams, type Datagrams } from './datagrams.js';
 import { sessionError, type WebTransportError } from './error.js';
+import { immutable, parseHeaders } from './headers.js';
 import { type ConnectOptions, Kind, NativeSession } from './native.js';
+import { NO_PREFERENCES, type Preferences } from './options.js';
 import { createReceiveStream, type WebTransportReceiveStream } from './receive-stream.js';
 import { createSendStream, type WebTransportSendStream } from './send-stream.js';
 
@@ -79,7 +81,13 @@ export class Session {
   #protocol = '';
   #responseHeaders: Headers | null = null;
 
-  constructor() {
+  /** The last figures of `getStats()`, as the native core writes them. */
+  lastStats = '';
+  readonly preferences: Preferences;
+  #reliability: 'pending' | 'supports-unreliable' = 'pending';
+
+  constructor(preferences: Preferences) {
+    this.preferences = preferences;
     this.#registration = hub.register(this, Session.#dispatch);
     this.datagrams = createDatagrams(this);
     this.#bidirectional = new Incoming((incoming) => this.#accept(incoming, true, createBidirectionalStream));
@@ -87,15 +95,15 @@ export class Session {
   }
 
   /** Begins to connect: https://www.w3.org/TR/webtransport/#initialize-webtransport-over-http */
-  static connect(this: void, options: ConnectOptions): Session {
-    const session = new Session();
+  static connect(this: void, options: ConnectOptions, preferences: Preferences): Session {
+    const session = new Session(preferences);
     session.#attach((id) => new NativeSession(hub.native, id, options));
     return session;
   }
 
   /** A session that fails without a packet. */
-  static blocked(this: void, message: string): Session {
-    const session = new Session();
+  static blocked(this: void, message: string, preferences: Preferences): Session {
+    const session = new Session(preferences);
     setRealImmediate(() => {
       session.#cleanUp(sessionError(message));
       session.#registration.close();
@@ -105,7 +113,7 @@ export class Session {
 
   /** A session that a server has accepted. If its client has gone (`accept` returns null) it fails at once. */
   static accepted(this: void, protocol: string, accept: (id: number) => NativeSession | null): Session {
-    const session = new Session();
+    const session = new Session({ ...NO_PREFERENCES });
     if (session.#attach(accept)) {
       session.#protocol = protocol;
       session.#establish();
@@ -159,8 +167,20 @@ export class Session {
     return this.#draining.promise;
   }
 
-  /** There is one algorithm, so that no preference is ever met. */
-  readonly congestionControl = 'default';
+  /** Settled when the session is over; unlike `closed` it is not handed out. */
+  get over(): Promise<unknown> {
+    return this.#closed.promise.catch(() => {});
+  }
+
+  get reliability(): 'pending' | 'supports-unreliable' {
+    return this.#reliability;
+  }
+
+  /** Lets the peer open as many streams at once as the script expects. */
+  anticipate(): void {
+    const { anticipatedBidirectional, anticipatedUnidirectional } = this.preferences;
+    if (this.isOpen) this.native.anticipateStreams(anticipatedBidirectional ?? 0, anticipatedUnidirectional ?? 0);
+  }
 
   get protocol(): string {
     return this.#protocol;
@@ -216,6 +236,7 @@ export class Session {
     }
     // 6. At most 1024 bytes of UTF-8.
     const cut = truncate(reason, MAX_REASON_BYTES);
+    this.lastStats = this.#native?.stats() ?? this.lastStats;
     // 7.
     this.#native?.close(closeCode, cut);
     // 8.
@@ -297,6 +318,8 @@ export class Session {
 
   #establish(): void {
     this.#state = 'connected';
+    this.#reliability = 'supports-unreliable';
+    this.anticipate();
     this.datagrams.established();
     this.#ready.resolve(undefined);
     this.#accept(this.#bidirectional, true, createBidirectionalStream);
@@ -335,10 +358,13 @@ export class Session {
       case Kind.Ready: {
         const [protocol = '', ...headers] = payload.text().split('\n');
         session.#protocol = protocol;
-        session.#responseHeaders = parseHeaders(headers);
+        session.#responseHeaders = immutable(parseHeaders(headers));
         if (!session.isOver) session.#establish();
         break;
       }
+      case Kind.Stats:
+        session.lastStats = payload.text();
+        break;
       case Kind.Closed:
         session.#cleanUp(sessionError('the peer closed the session'), { closeCode: a, reason: payload.text() });
         break;
@@ -375,22 +401,6 @@ export class Session {
 
 function ended(): DOMException {
   return new DOMException('the session has ended', 'InvalidStateError');
-}
-
-/** `name: value` lines as Headers. */
-export function parseHeaders(lines: readonly string[]): Headers {
-  const headers = new Headers();
-  for (const line of lines) {
-    const at = line.indexOf(': ');
-    headers.append(line.slice(0, at), line.slice(at + 2));
-  }
-  return headers;
-}
-
-/** Names and values of a HeadersInit, one after the other. Throws TypeError for what cannot be a header. */
-export function flattenHeaders(init: unknown): string[] {
-  const headers = new Headers(init as Record<string, string> | undefined);
-  return [...headers].flat();
 }
 
 /** The longest front of `text` that has at most `limit` bytes of UTF-8 and ends between two characters. */

@@ -9,6 +9,7 @@
 pub(crate) mod capsule;
 pub(crate) mod connect;
 pub(crate) mod error_code;
+pub(crate) mod exporter;
 pub(crate) mod frame;
 pub(crate) mod qpack;
 pub(crate) mod settings;

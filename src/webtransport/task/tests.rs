@@ -15,13 +15,13 @@ use crate::webtransport::http3::stream_header;
 use crate::webtransport::limits::{EARLY_STREAMS, SESSIONS_PER_CONNECTION};
 
 /// Both ends of a connection; the endpoints live as long as it.
-pub(super) struct Pair {
-    pub(super) client: Connection,
-    pub(super) server: Connection,
+pub(in crate::webtransport) struct Pair {
+    pub(in crate::webtransport) client: Connection,
+    pub(in crate::webtransport) server: Connection,
     _endpoints: (Endpoint, Endpoint),
 }
 
-pub(super) async fn pair() -> Pair {
+pub(in crate::webtransport) async fn pair() -> Pair {
     pair_with(Arc::default()).await
 }
 
