@@ -27,6 +27,8 @@ use crate::runtime;
 pub(crate) const BUDGET: usize = 1024 * 1024;
 /// What an event costs of the budget beside its payload.
 const EVENT_COST: usize = 128;
+/// Of events that come together, JavaScript is woken before the last one when so much waits: it can begin.
+const AT_ONCE: usize = 256 * 1024;
 /// Large payloads handed over in one batch, at most.
 const LARGE_BATCH: usize = 1024 * 1024;
 /// Memory that an idle queue keeps.
@@ -270,6 +272,14 @@ pub(crate) struct Terminal {
     pub(crate) b: u32,
 }
 
+/// When JavaScript is woken for an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waking {
+    AtOnce,
+    /// The caller wakes, behind the last one of several.
+    Later,
+}
+
 /// One object's way up to JavaScript. Shared freely between threads.
 pub(crate) struct Port {
     shared: Arc<Shared>,
@@ -284,15 +294,30 @@ impl Port {
     /// Adds an event to the environment's queue. Never blocks. False when nobody is there to hear it: the environment
     /// has ended, or this object has had its terminal event.
     pub(crate) fn emit(self: &Arc<Self>, event: impl Into<i32>, a: u32, b: u32, payload: Payload<'_>) -> bool {
-        !self.ended.load(Ordering::Acquire) && self.push(event.into(), a, b, payload)
+        !self.ended.load(Ordering::Acquire) && self.push(event.into(), a, b, payload, Waking::AtOnce)
+    }
+
+    /// Like `emit`, for one of many events that come together: `wake` is to be called behind the last one.
+    pub(crate) fn add(self: &Arc<Self>, event: impl Into<i32>, a: u32, b: u32, payload: Payload<'_>) -> bool {
+        !self.ended.load(Ordering::Acquire) && self.push(event.into(), a, b, payload, Waking::Later)
+    }
+
+    /// Wakes JavaScript for what was added.
+    pub(crate) fn wake(&self) {
+        let mut back = lock(&self.shared.back);
+        let wake = !back.batch.records.is_empty() && !std::mem::replace(&mut back.scheduled, true);
+        drop(back);
+        if wake {
+            self.shared.call();
+        }
     }
 
     /// Adds the one event that ends the object; later ones are dropped.
     pub(crate) fn emit_terminal(self: &Arc<Self>, event: impl Into<i32>, a: u32, b: u32, payload: Payload<'_>) -> bool {
-        !self.ended.swap(true, Ordering::AcqRel) && self.push(event.into(), a, b, payload)
+        !self.ended.swap(true, Ordering::AcqRel) && self.push(event.into(), a, b, payload, Waking::AtOnce)
     }
 
-    fn push(self: &Arc<Self>, event: i32, a: u32, b: u32, payload: Payload<'_>) -> bool {
+    fn push(self: &Arc<Self>, event: i32, a: u32, b: u32, payload: Payload<'_>, waking: Waking) -> bool {
         if self.shared.ended.load(Ordering::Acquire) {
             return false;
         }
@@ -338,18 +363,25 @@ impl Port {
             b,
             len,
         });
-        match batch.runs.back_mut() {
+        let waiting = match batch.runs.back_mut() {
             Some(run) if Arc::ptr_eq(&run.port, self) => {
                 run.records += 1;
                 run.cost += cost;
+                run.cost
             }
-            Some(_) | None => batch.runs.push_back(Run {
-                port: self.clone(),
-                records: 1,
-                cost,
-            }),
-        }
-        let wake = !std::mem::replace(&mut back.scheduled, true);
+            Some(_) | None => {
+                batch.runs.push_back(Run {
+                    port: self.clone(),
+                    records: 1,
+                    cost,
+                });
+                cost
+            }
+        };
+        let wake = match waking {
+            Waking::Later if waiting < AT_ONCE => false,
+            Waking::AtOnce | Waking::Later => !std::mem::replace(&mut back.scheduled, true),
+        };
         drop(back);
         if wake {
             self.shared.call();

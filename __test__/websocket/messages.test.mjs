@@ -158,6 +158,35 @@ test('a burst keeps its order, and each message is a task of its own', async (t)
   socket.close();
 });
 
+test('long and short messages in a burst come whole and in order, at both ends', async (t) => {
+  const LENGTHS = [0, 16_384, 3, 65_536, 20_000, 125, 16_383, 100_000, 70_000, 1, 300_000, 65_000];
+  const COUNT = 20 * LENGTHS.length;
+  const content = (index) => {
+    const bytes = Buffer.alloc(LENGTHS[index % LENGTHS.length], 97 + (index % 26));
+    if (bytes.length > 8) bytes.write(String(index), bytes.length - 8);
+    return bytes;
+  };
+  const socket = await connected(t);
+  socket.binaryType = 'nodebuffer';
+  const kept = [];
+  const done = new Promise((resolve) => {
+    socket.onmessage = ({ data }) => {
+      kept.push(data);
+      if (kept.length === COUNT) resolve();
+    };
+  });
+  for (let index = 0; index < COUNT; index += 1) {
+    socket.send(index % 3 === 0 ? content(index).toString('latin1') : content(index));
+  }
+  await done;
+  // Looked at when all have come: what one is read into must not serve the next one too early.
+  kept.forEach((data, index) => {
+    assert.equal(typeof data === 'string', index % 3 === 0);
+    assert.ok(content(index).equals(typeof data === 'string' ? Buffer.from(data) : data), `message ${index}`);
+  });
+  socket.close();
+});
+
 test('fragments with control frames between, and messages cut anywhere', async (t) => {
   const stream = Buffer.concat([
     fragment(TEXT, 'κό'),

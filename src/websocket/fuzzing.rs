@@ -18,13 +18,20 @@ pub(super) enum Seen {
 }
 
 impl Seen {
-    /// `None`: nothing came, but a pause.
+    fn whole(kind: Kind, bytes: &[u8]) -> Self {
+        match kind {
+            Kind::Text => Self::Text(std::str::from_utf8(bytes).expect("was checked").into()),
+            Kind::Binary => Self::Binary(bytes.into()),
+        }
+    }
+
+    /// `None`: nothing came, but a pause. A long message lies in the input that `next` was given.
     pub(super) fn of(incoming: Incoming<'_>) -> Option<Self> {
         Some(match incoming {
             Incoming::Text(text) => Self::Text(text.into()),
             Incoming::Binary(bytes) => Self::Binary(bytes.into()),
-            Incoming::Assembled(Kind::Text, bytes) => Self::Text(String::from_utf8(bytes.into()).expect("was checked")),
-            Incoming::Assembled(Kind::Binary, bytes) => Self::Binary(bytes.into()),
+            Incoming::Assembled(kind, bytes) => Self::whole(kind, &bytes),
+            Incoming::Long(..) => return None,
             Incoming::Ping(bytes) => Self::Ping(bytes.into()),
             Incoming::Pong(bytes) => Self::Pong(bytes.into()),
             Incoming::Close(frame) => Self::Close(frame.map(|frame| (frame.code, frame.reason.into()))),
@@ -42,6 +49,7 @@ pub(super) fn read(reader: &mut MessageReader, stream: &[u8], size: usize) -> Ve
         let mut position = 0;
         loop {
             match reader.next(&mut buffer, &mut position) {
+                Ok(Some(Incoming::Long(kind, place))) => seen.push(Seen::whole(kind, &buffer[place])),
                 Ok(Some(incoming)) => seen.extend(Seen::of(incoming)),
                 Ok(None) => break,
                 Err(failure) => {

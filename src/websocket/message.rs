@@ -7,6 +7,7 @@
 //! against the size limit as it comes out.
 
 use std::io::Cursor;
+use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use tokio_tungstenite::tungstenite::Error;
@@ -22,6 +23,8 @@ use assembly::{Assembly, Form};
 
 /// Bytes set aside at once for a message that has only been announced.
 const MAX_FIRST_RESERVATION: usize = 1 << 20;
+/// A message from this length on is worth to spare its copy.
+pub(crate) const LONG: usize = 16 * 1024;
 /// Compressed bytes that are inflated at once: to four megabytes at most.
 const COMPRESSED_PIECE: usize = 4 * 1024;
 /// Inflated bytes after which others get their turn, and the script is asked whether it has room.
@@ -52,6 +55,8 @@ pub(crate) enum Incoming<'a> {
     Text(&'a str),
     /// A binary message that lay whole in the input.
     Binary(&'a [u8]),
+    /// A long message that lies whole in the input, there: for who can keep that as it is.
+    Long(Kind, Range<usize>),
     /// A message that came in pieces.
     Assembled(Kind, Bytes),
     /// A ping, to be answered with the same payload.
@@ -110,7 +115,7 @@ struct Arriving {
 /// Turns the bytes of one connection into messages.
 ///
 /// ```text
-/// next ──header──▶ whole in the input ─────────────────────────▶ Text, Binary, Ping, Pong, Close
+/// next ──header──▶ whole in the input ─────────────────────────▶ Text, Binary, Long, Ping, Pong, Close
 ///            └───▶ assembly, arriving ──payload── next or arrived ──last one──▶ Assembled
 /// ```
 pub(crate) struct MessageReader {
@@ -217,7 +222,12 @@ impl MessageReader {
                         }
                         Some(kind) if whole && header.is_final => {
                             let payload = take(input, start, length, header.mask, position);
-                            return borrowed(kind, payload).map(Some);
+                            let message = borrowed(kind, payload)?;
+                            return Ok(Some(if length >= LONG {
+                                Incoming::Long(kind, start..*position)
+                            } else {
+                                message
+                            }));
                         }
                         Some(kind) if header.rsv1 => {
                             self.assembly = Some(Assembly::new(kind, Form::Deflated { received: 0 }, 0));

@@ -5,6 +5,7 @@
 //! and values out.
 
 pub(crate) mod accept;
+mod block;
 pub(crate) mod broadcast;
 pub(crate) mod cause;
 pub(crate) mod chunk;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::cause::{Cause, Phase};
@@ -140,7 +141,7 @@ pub(crate) struct Driver {
     limits: Limits,
     reader: MessageReader,
     /// Read but not used: the beginning of a frame, or more after a pause.
-    tail: Vec<u8>,
+    tail: BytesMut,
     /// The reader left the tail for the next turn.
     interrupted: bool,
     /// Where permessage-deflate is agreed.
@@ -190,7 +191,7 @@ impl Driver {
             role,
             limits,
             reader,
-            tail,
+            tail: tail.as_slice().into(),
             interrupted: false,
             compression: deflate.map(|deflate| Box::new(Compression::new(role, deflate.deflater(role)))),
             compressed_from: deflate.map(|deflate| deflate.threshold),

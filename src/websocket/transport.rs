@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio_util::io::poll_read_buf;
 
 /// What bytes can be read from and written to.
 pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -63,7 +64,7 @@ impl Transport {
     }
 
     /// Reads into `buffer`; 0 is the end of the stream.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut target = ReadBuf::new(buffer);
         let done = match self {
             Self::Tcp(read, _) => Pin::new(read).poll_read(cx, &mut target),
@@ -71,6 +72,14 @@ impl Transport {
         };
         ready!(done)?;
         Poll::Ready(Ok(target.filled().len()))
+    }
+
+    /// Appends to `buffer`, which has room; 0 is the end of the stream.
+    pub(crate) fn poll_append(&mut self, cx: &mut Context<'_>, mut buffer: impl BufMut) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(read, _) => poll_read_buf(Pin::new(read), cx, &mut buffer),
+            Self::Other(stream) => poll_read_buf(Pin::new(stream), cx, &mut buffer),
+        }
     }
 
     /// Reads up to `limit` bytes onto the end of `buffer`, which has room. `None`: this transport has bytes of its own

@@ -2,11 +2,15 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{CORRUPT, Failure, Kind, NOT_UTF8, TOO_BIG};
+use super::{CORRUPT, Failure, Kind, LONG, NOT_UTF8, TOO_BIG};
+use crate::websocket::block;
 use crate::websocket::deflate::{Corrupt, Inflater, OUTPUT};
 
 /// Frames that one message may have. A peer could otherwise keep us busy for ever with empty ones.
 pub(super) const MAX_FRAGMENTS: u32 = 131_072;
+
+/// A longer message is not gathered in a block that serves again.
+const LONGEST_BLOCK: usize = 256 * 1024;
 
 const TOO_MANY_FRAGMENTS: Failure = Failure {
     code: 1008,
@@ -27,6 +31,8 @@ pub(super) struct Assembly {
     kind: Kind,
     pub(super) form: Form,
     pub(super) data: BytesMut,
+    /// The capacity of the block that `data` began as, if it did.
+    block: Option<usize>,
     /// How much of `data` is known to be whole UTF-8 sequences.
     validated: usize,
     fragments: u32,
@@ -35,10 +41,14 @@ pub(super) struct Assembly {
 impl Assembly {
     /// For a message of which `expected` bytes or more will come.
     pub(super) fn new(kind: Kind, form: Form, expected: usize) -> Self {
+        let block = (LONG..=LONGEST_BLOCK)
+            .contains(&expected)
+            .then(|| expected.next_power_of_two());
         Self {
             kind,
             form,
-            data: BytesMut::with_capacity(expected),
+            data: block.map_or_else(|| BytesMut::with_capacity(expected), block::take),
+            block,
             validated: 0,
             fragments: 0,
         }
@@ -108,10 +118,16 @@ impl Assembly {
     }
 
     /// The message, when its last byte has come.
-    pub(super) fn complete(self) -> Result<(Kind, Bytes), Failure> {
+    pub(super) fn complete(mut self) -> Result<(Kind, Bytes), Failure> {
         if self.kind == Kind::Text && self.validated < self.data.len() {
             return Err(NOT_UTF8);
         }
-        Ok((self.kind, self.data.freeze()))
+        let message = self.data.split().freeze();
+        if let Some(capacity) = self.block
+            && message.len() <= capacity
+        {
+            block::give_back(capacity, self.data);
+        }
+        Ok((self.kind, message))
     }
 }

@@ -93,6 +93,33 @@ fn whole_messages_borrow_from_the_input() {
 }
 
 #[test]
+fn a_long_message_says_where_it_lies() {
+    let payload = vec![b'l'; LONG];
+    for (opcode, kind) in [(Data::Text, Kind::Text), (Data::Binary, Kind::Binary)] {
+        let mut stream = frame(0x82, b"before");
+        write_frame(&mut stream, OpCode::Data(opcode), None, &payload);
+        let end = stream.len();
+        stream.extend(frame(0x81, b"behind"));
+        let mut reader = MessageReader::new(Role::Client, LONG);
+        let mut position = 0;
+        assert_eq!(
+            reader.next(&mut stream, &mut position),
+            Ok(Some(Incoming::Binary(b"before")))
+        );
+        assert_eq!(
+            reader.next(&mut stream, &mut position),
+            Ok(Some(Incoming::Long(kind, end - LONG..end)))
+        );
+        assert_eq!((position, &stream[end - LONG..end]), (end, &payload[..]));
+    }
+    let mut invalid = frame(0x81, &[vec![b'l'; LONG], vec![0xff]].concat());
+    assert_eq!(
+        MessageReader::new(Role::Client, 2 * LONG).next(&mut invalid, &mut 0),
+        Err(NOT_UTF8)
+    );
+}
+
+#[test]
 fn a_masked_message_survives_every_split() {
     let payload: Vec<u8> = (0..150).map(|i| b'a' + i % 26).collect();
     let mut stream = Vec::new();

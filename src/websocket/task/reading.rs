@@ -4,23 +4,25 @@ use std::cell::RefCell;
 use std::io;
 use std::task::{Context, Poll};
 
+use bytes::{BufMut, BytesMut};
+
 use super::{Driver, Stage};
 use crate::hub::Payload;
+use crate::websocket::block;
 use crate::websocket::connection::WebSocketEvent;
-use crate::websocket::message::{Failure, Incoming, Kind};
+use crate::websocket::message::{Failure, Incoming, Kind, LONG};
 use crate::websocket::outgoing::KEEP_ALIVE_PING;
 
-/// The read buffer of a thread: an idle connection has none.
-const READ_BUFFER: usize = 64 * 1024;
-/// A message that is worth an extra read to save its copy.
-const LONG: usize = 16 * 1024;
-/// More than any remainder that the reader leaves, and a header.
-const HEADER_READ: usize = 512;
+/// The block that a thread reads into: an idle connection has none.
+const BLOCK: usize = 256 * 1024;
+/// Bytes of one read: with short messages more would only keep the script waiting. Behind a long message another one is
+/// likely: then it is what the block has room for.
+const READ: usize = 64 * 1024;
 /// Reads of one turn, so that one busy connection leaves room for the others of its thread.
 const READS_A_TURN: usize = 16;
 
 thread_local! {
-    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BUFFER].into_boxed_slice());
+    static CURRENT: RefCell<BytesMut> = RefCell::new(block::take(BLOCK));
 }
 
 /// What reading came to.
@@ -53,7 +55,10 @@ impl Driver {
                     match read {
                         Poll::Ready(Ok(length)) if length > 0 => {
                             self.heard();
-                            let done = self.reader.arrived(length).and_then(|()| self.parse(&mut []));
+                            let done = self
+                                .reader
+                                .arrived(length)
+                                .and_then(|()| self.parse(&mut BytesMut::new()));
                             self.fail_if(done);
                         }
                         Poll::Ready(ended) => return Read::Ended(ended.err()),
@@ -62,20 +67,24 @@ impl Driver {
                     continue;
                 }
             }
-            let read = BUFFER.with_borrow_mut(|buffer| {
-                let before = self.tail.len();
-                buffer[..before].copy_from_slice(&self.tail);
-                // Behind a long message another one is likely: see its header, then read it to where it belongs.
-                let end = if std::mem::take(&mut self.after_long) {
-                    HEADER_READ
+            let read = CURRENT.with_borrow_mut(|block| {
+                block.clear();
+                let limit = if std::mem::take(&mut self.after_long) {
+                    BLOCK
                 } else {
-                    READ_BUFFER
+                    READ
                 };
-                let read = self.transport.poll_read(cx, &mut buffer[before..end]);
+                // Long messages were cut off its front.
+                if block.capacity() < limit / 2 {
+                    block::give_back(BLOCK, std::mem::replace(block, block::take(BLOCK)));
+                }
+                block.extend_from_slice(&self.tail);
+                let read = self.transport.poll_append(cx, block.limit(limit));
                 if let Poll::Ready(Ok(length)) = read
+                    && length > 0
                     && self.is_reading()
                 {
-                    let done = self.parse(&mut buffer[..before + length]);
+                    let done = self.parse(block);
                     self.fail_if(done);
                 }
                 read
@@ -125,25 +134,34 @@ impl Driver {
     }
 
     /// Hands the messages in `input` on and keeps the rest.
-    pub(super) fn parse(&mut self, input: &mut [u8]) -> Result<(), Failure> {
+    pub(super) fn parse(&mut self, input: &mut BytesMut) -> Result<(), Failure> {
+        let done = self.hand_on(input);
+        self.port.wake();
+        done
+    }
+
+    fn hand_on(&mut self, input: &mut BytesMut) -> Result<(), Failure> {
         let mut position = 0;
         while let Some(incoming) = self.reader.next(input, &mut position)? {
             // After the script's close() a WebSocket hears no message.
             let heard = self.stage == Stage::Open || self.limits.hears_until_close;
             match incoming {
                 Incoming::Text(text) if heard => {
-                    self.port.emit(WebSocketEvent::Text, 0, 0, Payload::Text(text));
+                    self.port.add(WebSocketEvent::Text, 0, 0, Payload::Text(text));
                 }
                 Incoming::Binary(data) if heard => {
-                    self.port.emit(WebSocketEvent::Binary, 0, 0, Payload::Slice(data));
+                    self.port.add(WebSocketEvent::Binary, 0, 0, Payload::Slice(data));
                 }
                 Incoming::Assembled(kind, data) if heard => {
                     self.after_long = data.len() >= LONG;
-                    let event = match kind {
-                        Kind::Text => WebSocketEvent::Text,
-                        Kind::Binary => WebSocketEvent::Binary,
-                    };
-                    self.port.emit(event, 0, 0, Payload::Bytes(data));
+                    self.port.add(event_of(kind), 0, 0, Payload::Bytes(data));
+                }
+                Incoming::Long(kind, place) => {
+                    self.after_long = true;
+                    let message = input.split_to(std::mem::take(&mut position)).freeze().slice(place);
+                    if heard {
+                        self.port.add(event_of(kind), 0, 0, Payload::Bytes(message));
+                    }
                 }
                 Incoming::Text(_) | Incoming::Binary(_) | Incoming::Assembled(..) => {}
                 Incoming::Ping(data) => {
@@ -151,13 +169,13 @@ impl Driver {
                         self.link.outgoing.lock().answer_ping(data);
                     }
                     if heard {
-                        self.port.emit(WebSocketEvent::Ping, 0, 0, Payload::Slice(data));
+                        self.port.add(WebSocketEvent::Ping, 0, 0, Payload::Slice(data));
                     }
                 }
                 Incoming::Pong(data) => {
                     // The script hears of its own pings only.
                     if heard && (self.pulse.is_none() || data != KEEP_ALIVE_PING) {
-                        self.port.emit(WebSocketEvent::Pong, 0, 0, Payload::Slice(data));
+                        self.port.add(WebSocketEvent::Pong, 0, 0, Payload::Slice(data));
                     }
                 }
                 Incoming::Pause => {
@@ -171,7 +189,7 @@ impl Driver {
                     drop(queue);
                     self.reader.release();
                     if first {
-                        self.port.emit(WebSocketEvent::Closing, 0, 0, Payload::None);
+                        self.port.add(WebSocketEvent::Closing, 0, 0, Payload::None);
                         self.stage = Stage::Closing;
                         self.set_deadline(self.limits.close_timeout);
                     }
@@ -184,5 +202,12 @@ impl Driver {
         self.tail.clear();
         self.tail.extend_from_slice(&input[position..]);
         Ok(())
+    }
+}
+
+fn event_of(kind: Kind) -> WebSocketEvent {
+    match kind {
+        Kind::Text => WebSocketEvent::Text,
+        Kind::Binary => WebSocketEvent::Binary,
     }
 }
