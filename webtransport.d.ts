@@ -304,6 +304,11 @@ export interface WebTransportRequest {
   reject(status: number, options?: { headers?: Record<string, string>; body?: string }): void;
 }
 
+export interface WebTransportServerCloseOptions extends WebTransportCloseInfo {
+  /** How long sessions may take to end by themselves; 5000 by default. */
+  timeoutMs?: number;
+}
+
 /**
  * A WebTransport server over HTTP/3. Requests are answered through `incomingRequests`, or all accepted where there is a
  * listener for `connection`.
@@ -327,10 +332,11 @@ export class WebTransportServer extends EventTargetOf<WebTransportServerEventMap
    */
   setCertificate(certificates: ServerCertificates): void;
   /**
-   * Stops listening, drains the sessions, and ends those that are left after `timeoutMs` (5 s). Fulfilled when all have
-   * ended and the port is free.
+   * Stops listening and takes no more requests, also on connections that are there; asks all sessions to end (`draining`
+   * resolves at the clients) and waits for that; after `timeoutMs` (5000 by default) ends those that are left with
+   * `closeCode` and `reason`. Fulfilled when all have ended and the port is free.
    */
-  close(options?: { timeoutMs?: number }): Promise<void>;
+  close(options?: WebTransportServerCloseOptions): Promise<void>;
   /** `close()` */
   [Symbol.asyncDispose](): Promise<void>;
   /** Lets the server keep the process alive while it listens, as it does at first. */

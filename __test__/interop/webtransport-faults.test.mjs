@@ -54,6 +54,7 @@ for (const fault of [
   'no-answer',
   'bad-status',
   'dynamic-table',
+  'goaway-unanswered',
   'unasked-protocol',
   'large-headers',
   'large-frame',

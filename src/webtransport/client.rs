@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::certificate_hash::{self, Hash};
 use super::connect_stream::{self, Broken, ConnectStream, lost};
 use super::endpoint;
-use super::established::{Closer, Session, varint};
+use super::established::{Close, Closer, Session, varint};
 use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError};
 use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Frame};
@@ -133,6 +133,8 @@ fn hashes_config(expected: Vec<Hash>, options: &TlsOptions) -> Result<rustls::Cl
     Ok(config)
 }
 
+const GOING_AWAY: &str = "the server takes no more sessions on this connection";
+
 /// Why there is no session; a text for people.
 struct Failure(String);
 
@@ -175,7 +177,7 @@ pub(crate) async fn run(
     );
     if abandoned.is_cancelled() {
         // It was given up between the answer and now.
-        own.close_unless_closed(Closer::Script);
+        own.close_unless_closed(Close::plain(Closer::Script));
     }
     tokio::select! {
         () = connect_stream::run(&own, established.stream) => {}
@@ -235,6 +237,9 @@ async fn establish(target: &Target, port: &Arc<Port>) -> Result<Established, Fai
         quic.close(varint(ErrorCode::H3_NO_ERROR), b"");
         return Err(Failure("the server does not support WebTransport".into()));
     }
+    if http3.goaway().from.is_some() {
+        return Err(Failure(GOING_AWAY.into()));
+    }
     let (send, receive) = quic.open_bi().await.map_err(|error| Failure(lost(&error)))?;
     let mut stream = ConnectStream::new(send, receive, bytes::Bytes::new());
     let session = http3.session(stream.id(), port.clone());
@@ -246,7 +251,15 @@ async fn establish(target: &Target, port: &Arc<Port>) -> Result<Established, Fai
     if let Err(quinn::WriteError::ConnectionLost(error)) = written {
         return Err(Failure(lost(&error)));
     }
-    match answer(&mut stream, &target.request).await {
+    let answered = tokio::select! {
+        biased;
+        answered = answer(&mut stream, &target.request) => answered,
+        () = http3.excluded(session.id) => {
+            stream.abort(ErrorCode::H3_REQUEST_CANCELLED);
+            Err(Failure(GOING_AWAY.into()))
+        }
+    };
+    match answered {
         Ok(response) => Ok(Established {
             http3,
             server,

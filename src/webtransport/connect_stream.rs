@@ -1,17 +1,18 @@
 //! A session's own stream: on it the session is asked for and granted, lives and ends.
 //! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html#section-6>
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream};
 use tokio::task::JoinSet;
 
 use super::established::{Close, Closer, Session, close_frame, varint};
 use super::http3::capsule::{Capsule, CapsuleDecoder};
 use super::http3::error_code::ErrorCode;
-use super::http3::frame::{Carrier, Frame, FrameDecoder};
+use super::http3::frame::{self, Carrier, Frame, FrameDecoder};
 use super::http3::{Scope, Violation};
 use super::limits::{CLOSE_TIMEOUT, LAST_ACKNOWLEDGEMENTS};
 use super::session::WebTransportEvent;
@@ -57,9 +58,14 @@ pub(crate) fn lost(error: &ConnectionError) -> String {
     }
 }
 
-/// A request's stream, cut into frames.
+/// A request's stream.
 pub(crate) struct ConnectStream {
     pub(crate) send: SendStream,
+    frames: Frames,
+}
+
+/// What comes on a request's stream, cut into frames.
+struct Frames {
     receive: RecvStream,
     decoder: FrameDecoder,
     input: Bytes,
@@ -70,19 +76,43 @@ impl ConnectStream {
     pub(crate) fn new(send: SendStream, receive: RecvStream, first: Bytes) -> Self {
         Self {
             send,
-            receive,
-            decoder: FrameDecoder::new(Carrier::Request),
-            input: first,
+            frames: Frames {
+                receive,
+                decoder: FrameDecoder::new(Carrier::Request),
+                input: first,
+            },
         }
     }
 
     /// The stream's number.
     pub(crate) fn id(&self) -> u64 {
-        quinn::VarInt::from(self.receive.id()).into_inner()
+        quinn::VarInt::from(self.frames.receive.id()).into_inner()
     }
 
     /// The next frame; `None` at the end of the stream. Cancel safe.
     pub(crate) async fn next(&mut self) -> Result<Option<Frame>, Broken> {
+        self.frames.next().await
+    }
+
+    /// Ends both directions with a code.
+    pub(crate) fn abort(&mut self, code: ErrorCode) {
+        // Errors mean that a direction has ended already.
+        let _ended = self.send.reset(varint(code));
+        let _ended = self.frames.receive.stop(varint(code));
+    }
+
+    /// Ends what the violation says: this stream or the connection.
+    pub(crate) fn punish(&mut self, connection: &quinn::Connection, violation: &Violation) {
+        match violation.scope {
+            Scope::Stream => self.abort(violation.code),
+            Scope::Connection => connection.close(varint(violation.code), violation.rule.as_bytes()),
+        }
+    }
+}
+
+impl Frames {
+    /// See [`ConnectStream::next`].
+    async fn next(&mut self) -> Result<Option<Frame>, Broken> {
         loop {
             if let Some(frame) = self.decoder.decode(&mut self.input).map_err(Broken::Violation)? {
                 return Ok(Some(frame));
@@ -107,21 +137,6 @@ impl ConnectStream {
             }
         }
     }
-
-    /// Ends both directions with a code.
-    pub(crate) fn abort(&mut self, code: ErrorCode) {
-        // Errors mean that a direction has ended already.
-        let _ended = self.send.reset(varint(code));
-        let _ended = self.receive.stop(varint(code));
-    }
-
-    /// Ends what the violation says: this stream or the connection.
-    pub(crate) fn punish(&mut self, connection: &quinn::Connection, violation: &Violation) {
-        match violation.scope {
-            Scope::Stream => self.abort(violation.code),
-            Scope::Connection => connection.close(varint(violation.code), violation.rule.as_bytes()),
-        }
-    }
 }
 
 /// How a session ended.
@@ -139,6 +154,9 @@ pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
     // A task of its own: it looks at every stream that nobody takes, each time that one of them has news.
     let mut dropping = JoinSet::new();
     dropping.spawn(session.clone().drop_given_up());
+    // What has been begun to say is said whole, whatever else happens.
+    let mut saying = BytesMut::new();
+    let ConnectStream { send, frames } = &mut stream;
     let end = tokio::select! {
         biased;
         close = closed_here(session) => End::Local(close),
@@ -146,7 +164,8 @@ pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
             Ok(violation) => End::Broken(Broken::Violation(violation)),
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         },
-        end = read_capsules(session, &mut stream) => end,
+        end = read_capsules(session, frames) => end,
+        never = send_capsules(session, send, &mut saying) => match never {},
         error = session.open_streams(Direction::Bidirectional) => End::Broken(Broken::Lost(error)),
         error = session.open_streams(Direction::Unidirectional) => End::Broken(Broken::Lost(error)),
         error = session.send_datagrams() => End::Broken(Broken::Lost(error)),
@@ -158,7 +177,8 @@ pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
             let _late = tokio::time::timeout(CLOSE_TIMEOUT, async {
                 // Before its streams end, so that the peer sees them end with the session. Errors mean that the peer has
                 // ended the session first.
-                if stream.send.write_all(&close_frame(&close)).await.is_ok() {
+                saying.extend_from_slice(&close_frame(&close));
+                if stream.send.write_all(&saying).await.is_ok() {
                     let _ended = stream.send.finish();
                 }
             })
@@ -200,10 +220,27 @@ async fn closed_here(session: &Session) -> Close {
     close.clone().expect("waited for")
 }
 
-async fn read_capsules(session: &Session, stream: &mut ConnectStream) -> End {
+/// Sends the capsules that there are to send. What of them the network has not taken yet stays in `saying`.
+async fn send_capsules(session: &Session, send: &mut SendStream, saying: &mut BytesMut) -> Infallible {
+    loop {
+        while let Some(capsule) = session.next_capsule() {
+            saying.extend_from_slice(&frame::data(&capsule.encode()));
+        }
+        while !saying.is_empty() {
+            match send.write(saying).await {
+                Ok(written) => saying.advance(written),
+                // The peer wants to hear nothing, or is gone: what comes from it tells.
+                Err(_ended) => std::future::pending().await,
+            }
+        }
+        session.to_say.notified().await;
+    }
+}
+
+async fn read_capsules(session: &Session, frames: &mut Frames) -> End {
     let mut decoder = CapsuleDecoder::default();
     loop {
-        let mut bytes = match stream.next().await {
+        let mut bytes = match frames.next().await {
             Ok(Some(Frame::Data(bytes))) => bytes,
             // Trailers have no meaning here.
             Ok(Some(Frame::Headers(_))) => continue,

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quinn::{ReadError, RecvStream};
+use quinn::{ReadError, RecvStream, SendStream, StoppedError, VarInt, WriteError};
 
 use super::http3::Violation;
 use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Carrier, Frame, FrameDecoder};
+use super::http3::goaway::Goaway;
 use super::http3::settings::Settings;
 use super::http3::stream_header;
 use super::limits::Role;
@@ -20,23 +21,47 @@ use crate::hub::Payload;
 const PIECE: usize = 4096;
 
 impl Http3 {
-    pub(super) async fn send_settings(&self) -> Result<(), End> {
+    /// Sends what stands on our control stream, as long as the connection lives.
+    pub(super) async fn send_control(&self) -> Result<(), End> {
         let mut control = self.quic.open_uni().await?;
         let sessions = match self.role {
             Role::Client => 1,
             Role::Server => self.max_sessions as u64,
         };
         let bytes = [stream_header::OUR_CONTROL, &frame::settings(&Settings::ours(sessions))].concat();
-        match control.write_all(&bytes).await {
-            Ok(()) => {}
-            Err(quinn::WriteError::ConnectionLost(error)) => return Err(End::Lost(error)),
-            Err(_stopped) => return Err(CRITICAL.into()),
-        }
+        write(&mut control, &bytes).await?;
         // The stream stays open as long as the connection.
-        match control.stopped().await {
-            Err(quinn::StoppedError::ConnectionLost(error)) => Err(End::Lost(error)),
-            Ok(_) | Err(quinn::StoppedError::ZeroRttRejected) => Err(CRITICAL.into()),
+        let mut leaving = self.leaving.subscribe();
+        tokio::select! {
+            stopped = control.stopped() => return Err(closed(stopped)),
+            from = async { leaving.wait_for(Option::is_some).await.ok().and_then(|from| *from) } => {
+                let from = from.expect("this holds the sender");
+                write(&mut control, &frame::goaway(from)).await?;
+            }
         }
+        Err(closed(control.stopped().await))
+    }
+
+    /// Says that no further request is looked at: GOAWAY, and DRAIN_WEBTRANSPORT_SESSION to each session, since what lies
+    /// between need not pass GOAWAY on.
+    pub(crate) fn go_away(&self) {
+        let from = self.next_request();
+        self.leaving.send_if_modified(|leaving| leaving.replace(from).is_none());
+        for session in self.all_live() {
+            session.drain();
+        }
+    }
+
+    /// What the peer's GOAWAY said, if one has come.
+    pub(crate) fn goaway(&self) -> Goaway {
+        *self.goaway.borrow()
+    }
+
+    /// Waits until the peer looks no more at the request of that number. Cancel safe.
+    pub(crate) async fn excluded(&self, id: u64) {
+        let mut goaway = self.goaway.subscribe();
+        let excluded = goaway.wait_for(|goaway| goaway.excludes(id)).await;
+        excluded.expect("this holds the sender");
     }
 
     pub(super) async fn read_control<Late>(
@@ -53,7 +78,9 @@ impl Http3 {
                         let settings = Settings::decode(&payload)?;
                         self.settings.send_replace(Some(settings));
                     }
-                    Frame::Goaway(_) => {
+                    Frame::Goaway(id) => {
+                        let goaway = self.goaway().receive(self.role, id)?;
+                        self.goaway.send_replace(goaway);
                         for session in self.all_live() {
                             session.port.emit(WebTransportEvent::Draining, 0, 0, Payload::None);
                         }
@@ -67,6 +94,22 @@ impl Http3 {
                 Ok(None) | Err(_) => return Err(CRITICAL.into()),
             };
         }
+    }
+}
+
+async fn write(control: &mut SendStream, bytes: &[u8]) -> Result<(), End> {
+    match control.write_all(bytes).await {
+        Ok(()) => Ok(()),
+        Err(WriteError::ConnectionLost(error)) => Err(End::Lost(error)),
+        Err(WriteError::Stopped(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected) => Err(CRITICAL.into()),
+    }
+}
+
+/// What it means that our control stream has ended.
+fn closed(stopped: Result<Option<VarInt>, StoppedError>) -> End {
+    match stopped {
+        Err(StoppedError::ConnectionLost(error)) => End::Lost(error),
+        Ok(_) | Err(StoppedError::ZeroRttRejected) => CRITICAL.into(),
     }
 }
 

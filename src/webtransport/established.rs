@@ -1,11 +1,12 @@
 //! A session that exists on the wire: what its task, its streams and its door share.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -72,6 +73,10 @@ pub(crate) struct Session {
     /// The tasks of its streams.
     tasks: TaskTracker,
     pub(crate) close: watch::Sender<Option<Close>>,
+    /// The peer is to be asked to end the session soon.
+    draining: AtomicBool,
+    /// There is a capsule to send; see [`Session::next_capsule`].
+    pub(crate) to_say: Notify,
     allowance: Arc<Allowance>,
 }
 
@@ -95,6 +100,8 @@ impl Session {
             patience: OnceLock::new(),
             tasks: TaskTracker::new(),
             close: watch::Sender::new(None),
+            draining: AtomicBool::new(false),
+            to_say: Notify::new(),
             allowance,
         })
     }
@@ -140,13 +147,26 @@ impl Session {
         self.port.emit(WebTransportEvent::Stats, 0, 0, Payload::Text(&figures));
     }
 
-    /// Closes the session without a code unless it is closing already.
-    pub(crate) fn close_unless_closed(&self, by: Closer) {
+    /// Closes the session unless it is closing already.
+    pub(crate) fn close_unless_closed(&self, how: Close) {
         self.close.send_if_modified(|close| {
             let first = close.is_none();
-            close.get_or_insert(Close::plain(by));
+            close.get_or_insert(how);
             first
         });
+    }
+
+    /// Asks the peer to end the session soon.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.to_say.notify_one();
+    }
+
+    /// The next capsule to send. Each is made when it is about to be sent, so that none ever waits.
+    pub(crate) fn next_capsule(&self) -> Option<Capsule> {
+        self.draining
+            .swap(false, Ordering::Relaxed)
+            .then_some(Capsule::DrainSession)
     }
 
     /// Ends all streams and waits until they have said their last word. Called once by the session's task.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
+pub(crate) use super::http3::Role;
+
 /// Streams of each kind that a peer may have open with us; the specification wants 100 at least.
 pub(crate) const CONCURRENT_STREAMS: u32 = 128;
 /// How many of them a script may ask for. Each costs a few hundred bytes; the data on them is bounded by the connection.
@@ -82,6 +84,7 @@ pub(crate) struct ServerLimits {
     /// Of each connection.
     pub(crate) connection: ConnectionLimits,
 }
+
 /// quinn's own datagram queue towards the network. Ours stands before it and knows ages, so this one is short.
 const DATAGRAM_SEND_BUFFER: usize = 64 * 1024;
 /// quinn's own datagram queue from the network; a smaller one loses datagrams of a burst before we see them.
@@ -109,15 +112,6 @@ const INCOMING_CONNECTIONS: usize = 1024;
 /// Bytes that quinn holds of one connection before it is accepted, and of all such.
 const INCOMING_BUFFER: u64 = 64 * 1024;
 const INCOMING_BUFFER_TOTAL: u64 = 8 * 1024 * 1024;
-
-/// Which end of a connection we are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// The end that asks for sessions.
-    Client,
-    /// The end that grants them.
-    Server,
-}
 
 /// The streams of a kind that a peer may have open when a script expects so many.
 pub(crate) fn anticipated(count: u32) -> u32 {

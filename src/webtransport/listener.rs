@@ -14,6 +14,8 @@ use tokio::task::JoinSet;
 use super::client::{ALPN, fields};
 use super::connect_stream::ConnectStream;
 use super::endpoint;
+use super::established::{Close, Closer};
+use super::http3::capsule::cut_reason;
 use super::http3::connect::ConnectResponse;
 use super::http3::error_code::ErrorCode;
 use super::limits::{self, ConnectionLimits, Role, ServerLimits};
@@ -100,12 +102,12 @@ pub struct WebTransportListener {
 }
 
 /// How a server ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Closing {
     /// It doesn't.
     Open,
-    /// It takes no more connections and waits for its sessions, at most until then.
-    Drain { until: Option<Instant> },
+    /// It takes no more connections and waits for its sessions, at most until then; those that are left end in this way.
+    Drain { until: Option<Instant>, close: Close },
 }
 
 pub(super) struct Shared {
@@ -215,12 +217,18 @@ impl WebTransportListener {
         u32::try_from(self.shared.sessions.load(Ordering::Relaxed)).unwrap_or(u32::MAX)
     }
 
-    /// Takes no more requests, waits so long for sessions to end, ends what is left; `ListenerEnded` follows.
+    /// Takes no more requests, asks all sessions to end, waits so long for that, ends what is left with a code and a
+    /// reason; `ListenerEnded` follows.
     #[napi(catch_unwind)]
-    pub fn close(&self, timeout_ms: f64) {
+    pub fn close(&self, timeout_ms: f64, code: u32, reason: String) {
         let timeout = Duration::try_from_secs_f64(timeout_ms / 1000.0).ok();
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        self.shared.closing.send_replace(Closing::Drain { until });
+        let close = Close {
+            by: Closer::Server,
+            code,
+            reason: cut_reason(&reason).into(),
+        };
+        self.shared.closing.send_replace(Closing::Drain { until, close });
     }
 }
 
@@ -228,9 +236,10 @@ impl Drop for WebTransportListener {
     fn drop(&mut self) {
         // Collected: nobody can take a request. Sessions that scripts have live on.
         self.shared.closing.send_if_modified(|closing| {
-            let first = *closing == Closing::Open;
+            let first = matches!(closing, Closing::Open);
             if first {
-                *closing = Closing::Drain { until: None };
+                let close = Close::plain(Closer::Server);
+                *closing = Closing::Drain { until: None, close };
             }
             first
         });
@@ -257,23 +266,29 @@ impl Shared {
     /// Waits until the server takes no more requests. Cancel safe.
     async fn closed(&self) {
         let mut closing = self.closing.subscribe();
-        let drains = closing.wait_for(|closing| *closing != Closing::Open).await;
+        let drains = closing.wait_for(|closing| !matches!(closing, Closing::Open)).await;
         drains.expect("this holds the sender");
     }
 
-    /// Waits until the sessions' time is over. Cancel safe.
-    async fn expired(&self) {
+    /// Waits until the sessions' time is over and says how they end. Cancel safe.
+    async fn expired(&self) -> Close {
         let mut closing = self.closing.subscribe();
         loop {
-            let now = *closing.borrow_and_update();
+            let now = closing.borrow_and_update().clone();
             let wait = async {
                 match now {
-                    Closing::Drain { until: Some(until) } => tokio::time::sleep_until(until.into()).await,
-                    Closing::Open | Closing::Drain { until: None } => std::future::pending().await,
+                    Closing::Drain {
+                        until: Some(until),
+                        close,
+                    } => {
+                        tokio::time::sleep_until(until.into()).await;
+                        close
+                    }
+                    Closing::Open | Closing::Drain { until: None, .. } => std::future::pending().await,
                 }
             };
             tokio::select! {
-                () = wait => return,
+                close = wait => return close,
                 changed = closing.changed() => changed.expect("this holds the sender"),
             }
         }
@@ -380,10 +395,13 @@ async fn serve(shared: Arc<Shared>, incoming: Incoming, handshake: OwnedSemaphor
                 }
             }
             Some(_answered) = requests.join_next() => {}
-            () = shared.closed(), if !closing => closing = true,
-            () = shared.expired(), if !ending => {
+            () = shared.closed(), if !closing => {
+                closing = true;
+                http3.go_away();
+            }
+            close = shared.expired(), if !ending => {
                 ending = true;
-                http3.close_sessions();
+                http3.close_sessions(&close);
             }
             // Requests that are being answered may still become sessions.
             () = http3.emptied(), if closing && requests.is_empty() => break,

@@ -334,7 +334,7 @@ impl Drop for WebTransportSession {
         // Collected without close: nobody can hear of the session any more.
         self.abandoned.cancel();
         if let Some(session) = self.session() {
-            session.close_unless_closed(Closer::Script);
+            session.close_unless_closed(Close::plain(Closer::Script));
         }
     }
 }

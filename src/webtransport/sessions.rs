@@ -1,22 +1,61 @@
 //! The sessions of a connection, and which of its streams belongs to which.
 //! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html#section-4>
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use super::established::{Closer, Session, discard};
+use super::established::{Close, Session, discard};
 use super::http3::error_code::ErrorCode;
-use super::limits::EARLY_STREAMS;
+use super::limits::{EARLY_STREAMS, Role};
 use super::streams::{Direction, Stream};
 use super::task::Http3;
+
+/// Packets overtake each other: a request whose number is less than so many requests behind may still come.
+const LATE_REQUESTS: u64 = 64;
 
 #[derive(Default)]
 pub(super) struct Sessions {
     live: HashMap<u64, Arc<Session>>,
-    /// Streams that came before their session's request.
-    early: Vec<(u64, Direction, Stream)>,
-    /// The first session id that has not been asked for; sessions below it that are not live are gone.
+    /// Requests that have no answer yet. QUIC's limit on open streams bounds them.
+    asked: BTreeSet<u64>,
+    /// Sessions that have ended and requests that became none, of the last [`LATE_REQUESTS`].
+    gone: BTreeSet<u64>,
+    /// The number after the last request's.
     next: u64,
+    /// Streams that came before their session was granted.
+    early: Vec<(u64, Direction, Stream)>,
+}
+
+impl Sessions {
+    fn asked(&mut self, id: u64) {
+        self.asked.insert(id);
+        self.next = self.next.max(id + 4);
+    }
+
+    fn ended(&mut self, id: u64) {
+        self.asked.remove(&id);
+        self.next = self.next.max(id + 4);
+        self.gone.insert(id);
+        self.gone = self.gone.split_off(&self.first_late());
+    }
+
+    /// No request that has not come yet has a lower number.
+    fn first_late(&self) -> u64 {
+        self.next.saturating_sub(LATE_REQUESTS * 4)
+    }
+
+    /// Whether a session of that number may still be granted.
+    fn may_come(&self, id: u64, us: Role) -> bool {
+        match us {
+            // Its own sessions are there before it asks for them.
+            Role::Client => false,
+            Role::Server => self.asked.contains(&id) || id >= self.first_late() && !self.gone.contains(&id),
+        }
+    }
+
+    fn take_early(&mut self, id: u64) -> Vec<(u64, Direction, Stream)> {
+        self.early.extract_if(.., |(early, ..)| *early == id).collect()
+    }
 }
 
 impl Http3 {
@@ -39,6 +78,18 @@ impl Http3 {
         self.sessions().live.len() >= self.max_sessions
     }
 
+    /// A request has come, which [`Http3::enter`] or [`Http3::refuse`] answers. False when no more are looked at.
+    pub(super) fn asked(&self, id: u64) -> bool {
+        let wanted = self.leaving.borrow().is_none();
+        self.sessions().asked(id);
+        wanted
+    }
+
+    /// The number of the first request that has not come.
+    pub(super) fn next_request(&self) -> u64 {
+        self.sessions().next
+    }
+
     /// Enters a session, which gets the streams that came before it. `None` when the connection has too many.
     pub(crate) fn enter(&self, session: &Arc<Session>) -> Option<()> {
         let early = {
@@ -46,15 +97,16 @@ impl Http3 {
             if sessions.live.len() >= self.max_sessions {
                 return None;
             }
-            sessions.next = sessions.next.max(session.id + 4);
+            sessions.asked(session.id);
+            sessions.asked.remove(&session.id);
             sessions.live.insert(session.id, session.clone());
-            let early = std::mem::take(&mut sessions.early);
-            let (own, others) = early.into_iter().partition::<Vec<_>, _>(|(id, ..)| *id == session.id);
-            sessions.early = others;
-            own
+            sessions.take_early(session.id)
         };
         for (_, direction, stream) in early {
             session.deliver(direction, stream);
+        }
+        if self.leaving.borrow().is_some() {
+            session.drain();
         }
         Some(())
     }
@@ -63,11 +115,8 @@ impl Http3 {
     pub(crate) fn refuse(&self, id: u64) {
         let early = {
             let mut sessions = self.sessions();
-            sessions.next = sessions.next.max(id + 4);
-            sessions
-                .early
-                .extract_if(.., |(early, ..)| *early == id)
-                .collect::<Vec<_>>()
+            sessions.ended(id);
+            sessions.take_early(id)
         };
         for (.., stream) in early {
             discard(stream, ErrorCode::WT_BUFFERED_STREAM_REJECTED);
@@ -78,6 +127,7 @@ impl Http3 {
     pub(crate) fn leave(&self, session: &Session) {
         let mut sessions = self.sessions();
         sessions.live.remove(&session.id);
+        sessions.ended(session.id);
         if sessions.live.is_empty() {
             self.emptied.notify_one();
         }
@@ -91,9 +141,9 @@ impl Http3 {
     }
 
     /// Closes all sessions: the server ends.
-    pub(crate) fn close_sessions(&self) {
+    pub(crate) fn close_sessions(&self, close: &Close) {
         for session in self.all_live() {
-            session.close_unless_closed(Closer::Server);
+            session.close_unless_closed(close.clone());
         }
     }
 
@@ -103,7 +153,7 @@ impl Http3 {
         if let Some(session) = sessions.live.get(&session_id).cloned() {
             drop(sessions);
             session.deliver(direction, stream);
-        } else if session_id < sessions.next {
+        } else if !sessions.may_come(session_id, self.role) {
             drop(sessions);
             discard(stream, ErrorCode::WT_SESSION_GONE);
         } else if sessions.early.len() < EARLY_STREAMS {

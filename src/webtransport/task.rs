@@ -16,6 +16,7 @@ use super::established::{Session, varint};
 use super::given_up::Allowance;
 use super::http3::Violation;
 use super::http3::error_code::ErrorCode;
+use super::http3::goaway::Goaway;
 use super::http3::settings::Settings;
 use super::http3::stream_header::StreamHeader;
 use super::limits::Role;
@@ -57,6 +58,10 @@ pub(crate) struct Http3 {
     pub(super) max_sessions: usize,
     pub(super) sessions: Mutex<Sessions>,
     pub(super) settings: watch::Sender<Option<Settings>>,
+    /// What the peer's GOAWAY said.
+    pub(super) goaway: watch::Sender<Goaway>,
+    /// From which request on we look at none: what ours says.
+    pub(super) leaving: watch::Sender<Option<u64>>,
     requests: mpsc::Sender<ConnectStream>,
     allowance: Arc<Allowance>,
     pub(super) underlying: Arc<Underlying>,
@@ -77,6 +82,8 @@ impl Http3 {
                 max_sessions,
                 sessions: Mutex::default(),
                 settings,
+                goaway: watch::Sender::default(),
+                leaving: watch::Sender::default(),
                 requests,
                 allowance: Arc::new(Allowance::new(Instant::now())),
                 emptied: Notify::new(),
@@ -114,7 +121,7 @@ impl Http3 {
     pub(crate) async fn serve(self: Arc<Self>) -> End {
         let guard = CloseOnDrop(&self.quic);
         let end = tokio::try_join!(
-            self.send_settings(),
+            self.send_control(),
             self.accept_unidirectional(),
             self.accept_bidirectional(),
             self.receive_datagrams(),
@@ -239,12 +246,16 @@ impl Http3 {
 
     fn request(&self, send: SendStream, reading: Reading) {
         let mut stream = ConnectStream::new(send, reading.stream, reading.held);
-        if let Err(error) = self.requests.try_send(stream) {
-            // The listener is too busy, or closing.
-            stream = error.into_inner();
-            self.refuse(stream.id());
-            stream.abort(ErrorCode::H3_REQUEST_REJECTED);
+        let id = stream.id();
+        if self.asked(id) {
+            match self.requests.try_send(stream) {
+                Ok(()) => return,
+                // The listener is too busy.
+                Err(error) => stream = error.into_inner(),
+            }
         }
+        self.refuse(id);
+        stream.abort(ErrorCode::H3_REQUEST_REJECTED);
     }
 
     async fn receive_datagrams(&self) -> Result<(), End> {
@@ -298,6 +309,8 @@ const FLUSH_LOOK: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod given_up_tests;
+#[cfg(test)]
+mod goaway_tests;
 #[cfg(test)]
 pub(super) mod tests;
 #[cfg(test)]

@@ -36,7 +36,7 @@ export interface NativeListener {
   reject(key: number, status: number, headers: string[], body: string): boolean;
   setCertificates(certificates: NamedCertificate[]): void;
   sessions(): number;
-  close(timeoutMs: number): void;
+  close(timeoutMs: number, code: number, reason: string): void;
 }
 
 export interface ConnectOptions {

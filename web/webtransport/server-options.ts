@@ -7,7 +7,16 @@ import {
   collectCertificates,
   collectClientCertificates,
 } from '../server-tls.js';
-import { type Converter, callback, DOMString, dictionary, instance, unsignedLong, unsignedShort } from '../webidl.js';
+import {
+  type Converter,
+  callback,
+  DOMString,
+  dictionary,
+  instance,
+  USVString,
+  unsignedLong,
+  unsignedShort,
+} from '../webidl.js';
 import { idleTimeoutMember } from './idle-timeout.js';
 import type { ListenOptions } from './native.js';
 
@@ -110,10 +119,10 @@ export function convertServerOptions(given: unknown, context: string): ServerOpt
 }
 
 const closeDictionary = dictionary('WebTransportServerCloseOptions', {
+  closeCode: { type: unsignedLong(), default: () => 0 },
+  reason: { type: USVString, default: () => '' },
   timeoutMs: { type: unsignedLong('enforceRange'), default: () => CLOSE_MS },
 });
 
-/** How long a closing server waits for its sessions. */
-export function convertCloseOptions(given: unknown, context: string): number {
-  return closeDictionary(given, context).timeoutMs;
-}
+/** How long a closing server waits for its sessions, and how those end that are left. */
+export const convertCloseOptions = closeDictionary;

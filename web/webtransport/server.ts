@@ -94,10 +94,10 @@ export class WebTransportServer extends EventTarget {
   }
 
   close(options: unknown = {}): Promise<void> {
-    const timeoutMs = convertCloseOptions(options, "Failed to execute 'close': options");
+    const { closeCode, reason, timeoutMs } = convertCloseOptions(options, "Failed to execute 'close': options");
     if (this.#state !== 'closed') {
       this.#stop();
-      this.#native.close(timeoutMs);
+      this.#native.close(timeoutMs, closeCode, reason);
     }
     return this.#closed.promise;
   }

@@ -109,6 +109,9 @@ class FaultyProtocol(WebTransportProtocol):
 
     def do_goaway(self, stream_id):
         self.ok(stream_id)
+        self._quic.send_stream_data(self.http._local_control_stream_id, bytes([7, 1, 4]))
+
+    def do_goaway_unanswered(self, stream_id):
         self._quic.send_stream_data(self.http._local_control_stream_id, bytes([7, 1, 0]))
 
     def do_foreign_code(self, stream_id):

@@ -128,7 +128,7 @@ impl Capsule {
         let mut out = Vec::new();
         match self {
             Self::CloseSession { code, reason } => {
-                let reason = cut(reason, MAX_REASON);
+                let reason = cut_reason(reason);
                 varint::write(&mut out, CLOSE_SESSION);
                 varint::write(&mut out, reason.len() as u64 + 4);
                 out.extend_from_slice(&code.to_be_bytes());
@@ -143,10 +143,12 @@ impl Capsule {
     }
 }
 
-/// The longest front of `text` that has at most `limit` bytes and ends between two characters.
-fn cut(text: &str, limit: usize) -> &str {
-    let end = (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
-    &text[..end.unwrap_or(0)]
+/// As much of a reason as may be sent: its longest front that has at most [`MAX_REASON`] bytes and ends between two characters.
+pub(crate) fn cut_reason(reason: &str) -> &str {
+    let end = (0..=MAX_REASON.min(reason.len()))
+        .rev()
+        .find(|at| reason.is_char_boundary(*at));
+    &reason[..end.unwrap_or(0)]
 }
 
 #[cfg(test)]

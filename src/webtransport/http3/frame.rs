@@ -207,7 +207,6 @@ pub(crate) fn settings(payload: &[u8]) -> Vec<u8> {
 }
 
 /// A GOAWAY frame: requests from `id` on are not looked at.
-#[cfg(test)]
 pub(crate) fn goaway(id: u64) -> Vec<u8> {
     let mut payload = Vec::with_capacity(8);
     varint::write(&mut payload, id);

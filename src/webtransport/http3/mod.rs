@@ -11,6 +11,7 @@ pub(crate) mod connect;
 pub(crate) mod error_code;
 pub(crate) mod exporter;
 pub(crate) mod frame;
+pub(crate) mod goaway;
 pub(crate) mod qpack;
 pub(crate) mod settings;
 pub(crate) mod stream_header;
@@ -18,6 +19,15 @@ pub(crate) mod structured_field;
 pub(crate) mod varint;
 
 use error_code::ErrorCode;
+
+/// Which end of a connection we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The end that asks for sessions.
+    Client,
+    /// The end that grants them.
+    Server,
+}
 
 /// What a peer's mistake ends: RFC 9114, section 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

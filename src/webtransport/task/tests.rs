@@ -190,8 +190,23 @@ async fn streams_of_unknown_sessions_wait_up_to_a_limit() {
     for stream in early {
         assert_eq!(code(stream.stopped().await), Ok(rejected));
     }
-    let gone = send(&pair.client, &stream_header::encode_unidirectional(0)).await;
+    let gone = send(&pair.client, &stream_header::encode_unidirectional(400)).await;
     assert_eq!(code(gone.stopped().await), Ok(Some(ErrorCode::WT_SESSION_GONE.0)));
+}
+
+#[tokio::test]
+async fn a_later_sessions_end_says_nothing_of_an_earlier_one() {
+    let pair = pair().await;
+    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, 1);
+    tokio::spawn(http3.clone().serve());
+    http3.refuse(400);
+    // Its request may be on its way; that of the first can not.
+    let late = send(&pair.client, &stream_header::encode_unidirectional(396)).await;
+    let gone = send(&pair.client, &stream_header::encode_unidirectional(0)).await;
+    let code = |code: ErrorCode| Ok(Some(varint(code)));
+    assert_eq!(gone.stopped().await, code(ErrorCode::WT_SESSION_GONE));
+    http3.refuse(396);
+    assert_eq!(late.stopped().await, code(ErrorCode::WT_BUFFERED_STREAM_REJECTED));
 }
 
 #[tokio::test]
