@@ -65,7 +65,8 @@ pub(super) fn read(reader: &mut MessageReader, stream: &[u8], size: usize) -> Ve
 }
 
 /// Frames: the first byte chooses the role and whether permessage-deflate is agreed, the second the size of the pieces.
-/// The pieces give what the whole gives, no message is over the limit, and nothing follows a failure.
+/// The pieces give what the whole gives, no message is over the limit, and nothing follows a failure. A compressed message
+/// with two faults, too long and corrupt behind that, fails with either code: how far one call of zlib goes decides.
 pub fn frames(data: &[u8]) {
     const LIMIT: usize = 70_000;
     let [choice, size, stream @ ..] = data else {
@@ -80,7 +81,13 @@ pub fn frames(data: &[u8]) {
     let reader = || MessageReader::new(role, LIMIT).with_inflater(inflater());
     let whole = read(&mut reader(), stream, usize::MAX);
     let pieces = read(&mut reader(), stream, 1 + usize::from(*size));
-    assert_eq!(whole, pieces);
+    let either = |seen: &Seen| *seen == Seen::Failed(1007) || *seen == Seen::Failed(1009);
+    match (whole.split_last(), pieces.split_last()) {
+        (Some((last, before)), Some((other, before_other))) if choice & 6 != 0 && either(last) && either(other) => {
+            assert_eq!(before, before_other);
+        }
+        _ => assert_eq!(whole, pieces),
+    }
     for (index, seen) in whole.iter().enumerate() {
         match seen {
             Seen::Text(text) => assert!(text.len() <= LIMIT),
