@@ -431,7 +431,8 @@ export class WebSocketServer extends EventTargetOf<WebSocketServerEventMap> {
   onconnection: Handler<WebSocketConnectionEvent>;
   /**
    * Sends one message to all open sockets, or to those that `except` and `filter` leave, behind what was sent on each. It is
-   * converted and framed once, and not compressed. Returns how many sockets it was for.
+   * converted and framed once, and where compression is agreed compressed once for each size of window. Returns how many
+   * sockets it was for.
    */
   broadcast(
     data: string | BufferSource,

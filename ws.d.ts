@@ -4,7 +4,7 @@
 /// <reference types="node" />
 
 import type { EventEmitter } from 'node:events';
-import type { Server as HttpServer, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { ClientRequest, Server as HttpServer, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import type { Duplex, DuplexOptions } from 'node:stream';
@@ -120,6 +120,7 @@ declare namespace WebSocket {
   interface SendOptions {
     /** Whether it is a binary message. By default it is if `data` is no string. */
     binary?: boolean | undefined;
+    /** `false`: it is not compressed, also where that is agreed. Otherwise it is from `threshold` bytes on. */
     compress?: boolean | undefined;
     /** `false`: more fragments follow. The message leaves when it is whole. */
     fin?: boolean | undefined;
@@ -134,6 +135,13 @@ declare namespace WebSocket {
     error: [error: Error];
     ping: [data: Buffer];
     pong: [data: Buffer];
+    /** The server opens the connection with this answer; `open` comes next. */
+    upgrade: [response: IncomingMessage];
+    /**
+     * The server answers something else. With a listener the socket stays CONNECTING until `close()` or `terminate()`, and
+     * the answer's body can be read; without one this is an `error`.
+     */
+    'unexpected-response': [request: ClientRequest, response: IncomingMessage];
   }
 
   interface Event {

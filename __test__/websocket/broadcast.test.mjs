@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import { constants, inflateRawSync } from 'node:zlib';
 import Ws from 'ws';
 import { createCertificate } from '../helpers/certificate.mjs';
-import { frameClient, listening, next } from '../helpers/websocket-ends.mjs';
+import { frameClient, frames, listening, next } from '../helpers/websocket-ends.mjs';
 
 /** A server with `count` clients of another make, all open at both ends. */
 async function clients(t, count, options = {}) {
@@ -56,6 +57,74 @@ for (const [name, options] of [
     await until(received.slice(1), expected.length + 1);
   });
 }
+
+/** The second half repeats the first, further away than a small window reaches. */
+const json = JSON.stringify(Array(2).fill(Array.from({ length: 200 }, (_, id) => ({ id, name: `to all ${id ** 7}` }))));
+
+test('compressed where that is agreed, once for all who have the same window', async (t) => {
+  const { server, port } = await listening(t, () => {}, { perMessageDeflate: true });
+  const offers = [
+    'permessage-deflate',
+    'permessage-deflate; server_no_context_takeover',
+    'permessage-deflate; server_max_window_bits=9',
+    undefined,
+  ];
+  const received = [];
+  for (const offer of offers) {
+    const client = await frameClient(t, port, offer ? [`Sec-WebSocket-Extensions: ${offer}`] : []);
+    const chunks = [];
+    client.on('data', (chunk) => chunks.push(chunk));
+    received.push(chunks);
+  }
+  while (server.clients.size < offers.length) await new Promise(setImmediate);
+  for (const [message, count] of [
+    [json, 1],
+    ['short', 2],
+    [json, 3],
+  ]) {
+    assert.equal(server.broadcast(message), offers.length);
+    while (received.some((chunks) => frames(Buffer.concat(chunks)).length < count)) await new Promise(setImmediate);
+  }
+  const seen = received.map((chunks) => frames(Buffer.concat(chunks)));
+  const firsts = seen.map((all) => all.map(({ first }) => first));
+  const compressed = [0xc1, 0x81, 0xc1];
+  assert.deepEqual(firsts, [compressed, compressed, compressed, [0x81, 0x81, 0x81]]);
+  const [takeover, noTakeover, small] = seen.map(([first]) => first.payload);
+  assert.ok(takeover.equals(noTakeover));
+  // A window of 512 bytes finds less.
+  assert.ok(takeover.length < small.length && small.length < json.length);
+  for (const [index, windowBits] of [15, 15, 9].entries()) {
+    for (const at of [0, 2]) {
+      // Each begins with an empty window.
+      const options = { windowBits, finishFlush: constants.Z_SYNC_FLUSH };
+      assert.equal(String(inflateRawSync(seen[index][at].payload, options)), json);
+    }
+  }
+});
+
+test('compressed, between messages that refer to each other', async (t) => {
+  const { server, received } = await clients(t, 3, { perMessageDeflate: true });
+  const [one, ...others] = server.clients;
+  const long = json.repeat(100);
+  const expected = [];
+  for (const [index, message] of [json, `${json}!`, long, json].entries()) {
+    for (const socket of server.clients) socket.send(`${index} ${json}`);
+    server.broadcast(message);
+    expected.push(`${index} ${json}`, message);
+  }
+  // Others get what one has not: their windows go apart.
+  server.broadcast(json, { except: one });
+  for (const socket of server.clients) socket.send(json);
+  server.broadcast(json);
+  while (received.filter((messages) => messages.length === expected.length + 3).length < others.length) {
+    await new Promise(setImmediate);
+  }
+  while (received.some((messages) => messages.length < expected.length + 2)) await new Promise(setImmediate);
+  for (const messages of received) {
+    const rest = Array(messages.length - expected.length).fill(json);
+    assert.deepEqual(messages, [...expected, ...rest]);
+  }
+});
 
 test('except and filter', async (t) => {
   const { server, received } = await clients(t, 3);

@@ -1,5 +1,6 @@
 //! One message to many connections of a server: its frame is made once, since a server masks nothing.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -7,7 +8,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::OpCode;
 
 use super::frame::{MAX_HEADER, write_frame};
 use super::message::Kind;
-use super::outgoing::Added;
+use super::outgoing::{Added, Outgoing};
+use super::shared::{MAX_SHARED, Shared};
 use super::task::Link;
 
 /// Fewer are not worth a look whether they are still there.
@@ -37,14 +39,45 @@ impl Links {
     /// Sends a message to these connections, behind what they were given before. Returns those whose socket has not taken
     /// all of it at once.
     pub(crate) fn broadcast(&self, numbers: &[u32], kind: Kind, data: &[u8]) -> Vec<u32> {
-        let mut frame = Vec::with_capacity(data.len() + MAX_HEADER);
-        write_frame(&mut frame, OpCode::Data(kind.into()), None, data);
+        let message = ForAll {
+            kind,
+            data,
+            frame: OnceCell::new(),
+            shared: OnceCell::new(),
+        };
         let table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_queued = |number: &u32| {
             let link = table.links.get(number).and_then(Weak::upgrade);
-            link.is_some_and(|link| link.outgoing.send_frame(&frame, data.len()) == Added::Queued)
+            link.is_some_and(|link| message.send(&link.outgoing) == Added::Queued)
         };
         numbers.iter().copied().filter(is_queued).collect()
+    }
+}
+
+/// A message, and what was made of it so far.
+struct ForAll<'a> {
+    kind: Kind,
+    data: &'a [u8],
+    frame: OnceCell<Vec<u8>>,
+    /// Where it is compressed.
+    shared: OnceCell<Arc<Shared>>,
+}
+
+impl ForAll<'_> {
+    fn send(&self, outgoing: &Outgoing) -> Added {
+        if !outgoing.compresses(self.data.len()) {
+            let frame = self.frame.get_or_init(|| {
+                let mut frame = Vec::with_capacity(self.data.len() + MAX_HEADER);
+                write_frame(&mut frame, OpCode::Data(self.kind.into()), None, self.data);
+                frame
+            });
+            outgoing.send_frame(frame, self.data.len())
+        } else if self.data.len() <= MAX_SHARED {
+            let shared = self.shared.get_or_init(|| Arc::new(Shared::new(self.kind, self.data)));
+            outgoing.send_shared(shared)
+        } else {
+            outgoing.send([(self.kind, self.data)].into_iter(), self.data.len())
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::sync::Arc;
 
 use super::message::Kind;
+use super::shared::Shared;
 
 /// Frames are gathered into chunks of this size; a larger frame is a chunk of its own.
 pub(crate) const CHUNK: usize = 64 * 1024;
@@ -21,13 +23,15 @@ pub(crate) struct Chunk {
 }
 
 /// What the bytes of a chunk are.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone)]
 pub(crate) enum Form {
     /// Whole frames.
     #[default]
     Frames,
     /// Messages, each behind a head.
     Messages,
+    /// None: the frame that all get takes their place.
+    Shared(Arc<Shared>),
 }
 
 /// Bytes before each message: its length, doubled, and 1 for text.
@@ -60,9 +64,18 @@ impl Chunk {
         Some((kind, rest.get(..length)?, position + HEAD + length))
     }
 
+    /// Whether its bytes can go to the wire as they are.
+    pub(crate) fn is_frames(&self) -> bool {
+        matches!(self.form, Form::Frames)
+    }
+
     /// Whether a message of this length goes in, too.
-    pub(crate) fn has_room(&self, form: Form, length: usize) -> bool {
-        self.form == form && self.bytes.len() + length <= CHUNK
+    pub(crate) fn has_room(&self, form: &Form, length: usize) -> bool {
+        let same = match (&self.form, form) {
+            (Form::Frames, Form::Frames) | (Form::Messages, Form::Messages) => true,
+            (Form::Frames | Form::Messages | Form::Shared(_), _) => false,
+        };
+        same && self.bytes.len() + length <= CHUNK
     }
 
     fn reported(&self) -> usize {
@@ -78,7 +91,7 @@ impl Chunk {
 /// Takes `length` written bytes off `chunks`; returns how much of the application's data went with them.
 pub(crate) fn consume(chunks: &mut VecDeque<Chunk>, mut length: usize) -> usize {
     let mut application = 0;
-    while let Some(chunk) = chunks.front_mut() {
+    while let Some(chunk) = chunks.front_mut().filter(|chunk| chunk.is_frames()) {
         let before = chunk.reported();
         let step = length.min(chunk.rest().len());
         chunk.written += step;
@@ -96,7 +109,7 @@ pub(crate) fn consume(chunks: &mut VecDeque<Chunk>, mut length: usize) -> usize 
 pub(crate) fn slices(chunks: &VecDeque<Chunk>) -> ([IoSlice<'_>; MAX_SLICES], usize) {
     let mut slices = [IoSlice::new(&[]); MAX_SLICES];
     let mut count = 0;
-    let frames = chunks.iter().take_while(|chunk| chunk.form == Form::Frames);
+    let frames = chunks.iter().take_while(|chunk| chunk.is_frames());
     for (slice, chunk) in slices.iter_mut().zip(frames) {
         *slice = IoSlice::new(chunk.rest());
         count += 1;
@@ -130,6 +143,14 @@ mod tests {
             }
             assert_eq!((written, reported), (140, 121));
         }
+    }
+
+    #[test]
+    fn what_is_no_frame_yet_is_not_written() {
+        let shared = Chunk::with_capacity(Form::Shared(Arc::new(Shared::new(Kind::Text, b"all"))), 0);
+        let mut chunks = VecDeque::from([chunk(10, 8), shared]);
+        assert_eq!(consume(&mut chunks, 10), 8);
+        assert_eq!(chunks.len(), 1);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::chunk::{Chunk, Form};
 use super::deflate::{Deflater, Progress};
 use super::frame::{Role, write_compressed, write_frame};
 use super::outgoing::mask;
+use super::shared::Shared;
 
 /// Compresses what a connection sends, in turns, so that a long message does not hold up others.
 pub(crate) struct Compression {
@@ -61,6 +62,18 @@ impl Compression {
         let mut frames = std::mem::replace(&mut self.frames, Chunk::with_capacity(Form::Frames, 0));
         frames.application = messages.application;
         Some(frames)
+    }
+}
+
+impl Compression {
+    /// The frame of a message that others get as well. It stands in the peer's window now, and not in ours: what follows
+    /// must not refer to what came before.
+    pub(crate) fn share(&mut self, shared: &Shared) -> Chunk {
+        self.deflater.forget();
+        let mut frames = Chunk::with_capacity(Form::Frames, 0);
+        frames.bytes = shared.frame(&self.deflater).to_vec();
+        frames.application = shared.length();
+        frames
     }
 }
 

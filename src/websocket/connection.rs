@@ -6,26 +6,23 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::BufferSlice;
 use napi_derive::napi;
-use rustls::pki_types::ServerName;
 use tokio::sync::oneshot;
-use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::Control;
 
 use super::cause::Cause;
 use super::closing::ABNORMAL;
 use super::deflate::Deflate;
-use super::dial::{Destination, Opened, Route, Tls, TurnTaking, establish_connection};
-use super::extensions::Parameters;
+use super::destination::checked;
+use super::dial::{Destination, NotOpened, Opened, establish_connection};
 use super::frame::Role;
-use super::handshake::ClientRequest;
 use super::message::Kind;
 use super::outgoing::Added;
-use super::proxy::{Protocol, Proxy};
-use super::task::{Driver, KeepAlive, Limits, Link, emit_failed};
+use super::task::{Driver, Limits, Link, emit_failed};
 use super::tcp::Resolver;
-use crate::error::{Error, ErrorName, Result};
+use super::transport::Transport;
+use crate::error::Result;
 use crate::hub::{Hub, Payload, Port, Terminal};
-use crate::tls::{TlsOptions, client_config};
+use crate::tls::TlsOptions;
 
 /// What a connection tells its `WebSocket`.
 #[napi]
@@ -49,6 +46,10 @@ pub enum WebSocketEvent {
     /// For the operator, before `Closed`: why the connection failed. `a` is the status of an HTTP answer or the code of our
     /// Close frame, or 0; the payload is the phase, a code, the system call, the address, the port and a text, NULs between.
     Failed,
+    /// With `hears_answer`: what came of the server's answer to the opening handshake. `a` is its status, or 0 when this
+    /// goes on with the one before. 101 comes before `Open`, without what follows it; any other comes as far as the peer
+    /// sends it, until the script gives the connection up.
+    Answer,
 }
 
 impl From<WebSocketEvent> for i32 {
@@ -95,6 +96,8 @@ pub struct WebSocketDestination {
     pub deflate: Option<WebSocketDeflate>,
     /// Whether to wait until no other connection to the same address is being made.
     pub serialize_handshakes: bool,
+    /// `true`: the script hears the server's answer as it came.
+    pub hears_answer: Option<bool>,
     /// See [`WebSocketLimits`].
     pub limits: WebSocketLimits,
 }
@@ -136,21 +139,6 @@ pub struct WebSocketDeflate {
     pub level: u8,
 }
 
-impl From<&WebSocketDeflate> for Deflate {
-    fn from(wanted: &WebSocketDeflate) -> Self {
-        Self {
-            parameters: Parameters {
-                server_no_context_takeover: wanted.server_no_context_takeover,
-                client_no_context_takeover: wanted.client_no_context_takeover,
-                server_max_window_bits: wanted.server_max_window_bits,
-                client_max_window_bits: wanted.client_max_window_bits,
-            },
-            threshold: wanted.threshold as usize,
-            level: wanted.level,
-        }
-    }
-}
-
 /// Limits of an open connection.
 #[napi(object)]
 #[derive(Clone)]
@@ -169,25 +157,6 @@ pub struct WebSocketLimits {
     pub keep_alive_interval_ms: Option<u32>,
     /// Milliseconds that the peer has to answer one of them.
     pub keep_alive_timeout_ms: Option<u32>,
-}
-
-impl From<&WebSocketLimits> for Limits {
-    fn from(limits: &WebSocketLimits) -> Self {
-        Self {
-            max_message_size: limits.max_message_size as usize,
-            close_timeout: Duration::from_millis(limits.close_timeout_ms.into()),
-            auto_pong: limits.auto_pong.unwrap_or(true),
-            hears_until_close: limits.hears_until_close.unwrap_or(false),
-            max_queued: limits.max_queued_bytes.map_or(usize::MAX, |bytes| bytes as usize),
-            keep_alive: limits
-                .keep_alive_interval_ms
-                .zip(limits.keep_alive_timeout_ms)
-                .map(|(interval, timeout)| KeepAlive {
-                    interval: Duration::from_millis(interval.into()),
-                    timeout: Duration::from_millis(timeout.into()),
-                }),
-        }
-    }
 }
 
 /// One connection. Dropped by a garbage collection, it says "going away" to its peer and ends.
@@ -264,6 +233,18 @@ impl WebSocketConnection {
         self.link.outgoing.send([(Kind::Text, &*data)].into_iter(), data.len()) == Added::Written
     }
 
+    /// Sends one binary message that is not compressed.
+    #[napi(catch_unwind)]
+    pub fn send_binary_uncompressed(&self, data: BufferSlice<'_>) -> bool {
+        self.link.outgoing.send_uncompressed(Kind::Binary, &data) == Added::Written
+    }
+
+    /// Sends one text message, given as UTF-8, that is not compressed.
+    #[napi(catch_unwind)]
+    pub fn send_text_uncompressed(&self, data: BufferSlice<'_>) -> bool {
+        self.link.outgoing.send_uncompressed(Kind::Text, &data) == Added::Written
+    }
+
     /// Sends a ping of at most 125 bytes.
     #[napi(catch_unwind)]
     pub fn ping(&self, data: BufferSlice<'_>) {
@@ -336,99 +317,10 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
-fn checked(destination: WebSocketDestination, resolver: Resolver) -> Result<Destination> {
-    let tls = match &destination.tls {
-        Some(options) => Some(checked_tls(options, &destination.host)?),
-        None => None,
-    };
-    let route = match (destination.socket_path, destination.proxy) {
-        (Some(path), _) => Route::Socket(path.into()),
-        (None, Some(proxy)) => Route::Proxy(checked_proxy(proxy)?),
-        (None, None) => Route::Direct,
-    };
-    let local_address = match &destination.local_address {
-        Some(address) => {
-            let address = address.parse();
-            Some(address.map_err(|_| Error::new(ErrorName::TypeError, "localAddress is not an IP address"))?)
-        }
-        None => None,
-    };
-    let deflate = destination
-        .deflate
-        .as_ref()
-        .map(|wanted| Deflate::from(wanted).parameters);
-    let request = ClientRequest {
-        target: destination.target,
-        host: destination.authority,
-        key: generate_key(),
-        protocols: destination.protocols,
-        deflate,
-        headers: headers(destination.headers),
-    };
-    Ok(Destination {
-        host: destination.host,
-        port: destination.port,
-        route,
-        resolver,
-        local_address,
-        tls,
-        request,
-        turn: if destination.serialize_handshakes {
-            TurnTaking::OneByOne
-        } else {
-            TurnTaking::AtOnce
-        },
-    })
-}
-
-fn checked_tls(options: &TlsOptions, host: &str) -> Result<Tls> {
-    let name = match &options.servername {
-        Some(name) => Some(
-            ServerName::try_from(name.clone())
-                .map_err(|_| Error::new(ErrorName::TypeError, "servername is neither a DNS name nor an address"))?,
-        ),
-        // A host that no certificate can name fails like one that no resolver knows.
-        None => ServerName::try_from(host.to_owned()).ok(),
-    };
-    Ok((client_config(options, &[b"http/1.1"])?, name))
-}
-
-fn checked_proxy(proxy: WebSocketProxy) -> Result<Proxy> {
-    let tls = match &proxy.tls {
-        Some(options) => Some(checked_tls(options, &proxy.host)?),
-        None => None,
-    };
-    let protocol = if proxy.socks {
-        Protocol::Socks5 {
-            credentials: proxy.user.zip(proxy.password),
-        }
-    } else {
-        Protocol::Connect {
-            authorization: proxy.authorization,
-        }
-    };
-    Ok(Proxy {
-        protocol,
-        host: proxy.host,
-        port: proxy.port,
-        tls,
-    })
-}
-
 /// Tells the script that the opening handshake is done, and what was agreed.
 pub(crate) fn emit_open(port: &Arc<Port>, protocol: &str, extensions: &str) {
     let agreed = [protocol, extensions].join("\0");
     port.emit(WebSocketEvent::Open, 0, 0, Payload::Text(&agreed));
-}
-
-/// Names and values in turn → header lines.
-pub(crate) fn headers(flat: Vec<String>) -> Vec<(String, String)> {
-    let mut flat = flat.into_iter();
-    let mut headers = Vec::new();
-    while let (Some(name), Some(value)) = (flat.next(), flat.next()) {
-        headers.push((name, value));
-    }
-    headers
 }
 
 async fn connect(
@@ -443,14 +335,18 @@ async fn connect(
     let establishing = Box::pin(establish_connection(destination, time));
     let opened = tokio::select! {
         opened = establishing => opened,
-        () = link.aborted() => Err(Cause::aborted()),
+        () = link.aborted() => Err(Cause::aborted().into()),
     };
     match opened {
         Ok(Opened {
             transport,
+            head,
             rest,
             established,
         }) => {
+            if !head.is_empty() {
+                port.emit(WebSocketEvent::Answer, 101, 0, Payload::Bytes(head.into()));
+            }
             emit_open(&port, &established.protocol, &established.extensions);
             let deflate = wanted
                 .zip(established.deflate)
@@ -459,7 +355,39 @@ async fn connect(
                 .run()
                 .await;
         }
-        Err(cause) => emit_failed(&port, &cause),
+        Err(NotOpened { cause, answer }) => {
+            if let Some((transport, answer)) = answer {
+                pass_on_answer(transport, answer, cause.number, &link, &port).await;
+            }
+            emit_failed(&port, &cause);
+        }
+    }
+}
+
+/// Lets the script hear an answer that opens no connection, until that ends or the script has enough.
+async fn pass_on_answer(mut transport: Transport, mut answer: Vec<u8>, status: u16, link: &Link, port: &Arc<Port>) {
+    let mut number = u32::from(status);
+    loop {
+        port.emit(
+            WebSocketEvent::Answer,
+            number,
+            0,
+            Payload::Bytes(std::mem::take(&mut answer).into()),
+        );
+        number = 0;
+        let more = async {
+            port.room().await;
+            link.resumed().await;
+            transport.read_some(&mut answer).await
+        };
+        let read = tokio::select! {
+            read = more => read,
+            () = link.aborted() => return,
+        };
+        // An error ends it as the end does: the script sees that it is not whole.
+        if !read.is_ok_and(|length| length > 0) {
+            return;
+        }
     }
 }
 

@@ -21,6 +21,9 @@ pub(crate) const OUTPUT: usize = 64 * 1024;
 const MAX_COMPRESSORS: usize = 16;
 /// What zlib can compress with; a smaller window is kept to all the same, see `Deflater::new`.
 const MIN_WINDOW_BITS: u8 = 9;
+const MAX_WINDOW_BITS: u8 = 15;
+/// How many sizes of windows compressors have.
+pub(crate) const WINDOW_SIZES: usize = (MAX_WINDOW_BITS - MIN_WINDOW_BITS + 1) as usize;
 
 /// Whether an end keeps its window from message to message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -290,12 +293,28 @@ impl Deflater {
             context_takeover,
             settings: Settings {
                 level: level.min(9),
-                window_bits: window_bits.clamp(MIN_WINDOW_BITS, 15),
+                window_bits: window_bits.clamp(MIN_WINDOW_BITS, MAX_WINDOW_BITS),
             },
             last: 0,
             compressor: None,
             compressed: Vec::new(),
         }
+    }
+
+    /// One like it, for a message that refers to no other and to which no other will refer.
+    pub(crate) fn for_one_message(&self) -> Self {
+        Self {
+            context_takeover: ContextTakeover::RuledOut,
+            settings: self.settings,
+            last: 0,
+            compressor: None,
+            compressed: Vec::new(),
+        }
+    }
+
+    /// Which of the sizes its window has.
+    pub(crate) fn window_size(&self) -> usize {
+        usize::from(self.settings.window_bits - MIN_WINDOW_BITS)
     }
 
     /// Compresses up to `most` bytes from the start of `data`, the rest of a message, and takes them off.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsConnector, client};
 
 use super::cause::{Cause, Phase};
-use super::handshake::{ClientRequest, Established, parse_response};
+use super::handshake::{ClientRequest, Established, Response, parse_response};
 use super::proxy::Proxy;
 use super::tcp::{self, Resolver};
 use super::transport::{ByteStream, Transport};
@@ -42,6 +42,15 @@ pub(crate) struct Destination {
     pub(crate) tls: Option<Tls>,
     pub(crate) request: ClientRequest,
     pub(crate) turn: TurnTaking,
+    pub(crate) audience: Audience,
+}
+
+/// Who hears what the server answers, as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// The script: the whole answer where it does not open the connection, its head where it does.
+    Script,
+    Nobody,
 }
 
 /// A TLS client's configuration, and the name to check if the host can have a certificate.
@@ -60,15 +69,30 @@ pub(crate) enum Route {
 /// An open connection.
 pub(crate) struct Opened {
     pub(crate) transport: Transport,
-    /// What came behind the server's answer.
+    /// The head of the server's answer for whoever hears it, otherwise empty.
+    pub(crate) head: Vec<u8>,
+    /// What came behind it.
     pub(crate) rest: Vec<u8>,
     /// What was agreed.
     pub(crate) established: Established,
 }
 
+/// There is no connection.
+pub(crate) struct NotOpened {
+    pub(crate) cause: Cause,
+    /// The server has answered something else, for whoever hears it: what came of that, and where more will come from.
+    pub(crate) answer: Option<(Transport, Vec<u8>)>,
+}
+
+impl From<Cause> for NotOpened {
+    fn from(cause: Cause) -> Self {
+        Self { cause, answer: None }
+    }
+}
+
 /// Establishes a WebSocket connection. `time` is for all steps, the wait for others among them, which begins it anew
 /// whenever one of them succeeds. Cancel safe: nothing stays.
-pub(crate) async fn establish_connection(destination: Destination, time: Duration) -> Result<Opened, Cause> {
+pub(crate) async fn establish_connection(destination: Destination, time: Duration) -> Result<Opened, NotOpened> {
     let mut deadline = Deadline::after(time);
     let (mut transport, turn) = obtain_connection(
         destination.route,
@@ -84,12 +108,27 @@ pub(crate) async fn establish_connection(destination: Destination, time: Duratio
         None => None,
     };
     let shaken = shake_hands(&mut transport, &destination.request);
-    let (rest, established) = deadline.within(Phase::Handshake, shaken).await?;
+    let (response, end, mut head) = deadline.within(Phase::Handshake, shaken).await?;
+    let established = match destination.request.check(&response) {
+        Ok(established) => established,
+        Err(fault) => {
+            let is_heard = destination.audience == Audience::Script && response.status != 101;
+            return Err(NotOpened {
+                cause: fault.into(),
+                answer: is_heard.then_some((transport, head)),
+            });
+        }
+    };
     if let Some(turn) = turn {
         turn.succeed();
     }
+    let rest = head.split_off(end);
+    if destination.audience == Audience::Nobody {
+        head = Vec::new();
+    }
     Ok(Opened {
         transport,
+        head,
         rest,
         established,
     })
@@ -201,8 +240,8 @@ async fn encrypt<S: ByteStream>(
     deadline.within(Phase::Tls, handshake).await
 }
 
-/// Sends the request and reads the answer: what came behind it, and what was agreed.
-async fn shake_hands(transport: &mut Transport, request: &ClientRequest) -> Result<(Vec<u8>, Established), Cause> {
+/// Sends the request and reads the answer: its head, where that ends, and all that came.
+async fn shake_hands(transport: &mut Transport, request: &ClientRequest) -> Result<(Response, usize, Vec<u8>), Cause> {
     let written = transport.write_all(&request.to_bytes()).await;
     written.map_err(|error| Cause::system(Phase::Handshake, "write", &error))?;
     let mut buffer = Vec::new();
@@ -213,8 +252,7 @@ async fn shake_hands(transport: &mut Transport, request: &ClientRequest) -> Resu
             Err(error) => return Err(Cause::read(Phase::Handshake, Some(&error))),
         }
         if let Some((response, end)) = parse_response(&buffer)? {
-            let established = request.check(&response)?;
-            return Ok((buffer.split_off(end), established));
+            return Ok((response, end, buffer));
         }
     }
 }

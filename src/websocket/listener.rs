@@ -13,10 +13,11 @@ use super::accept::{Accepted, Adopted, Answer, Reception, Requests, SERVICE_UNAV
 use super::broadcast::Links;
 use super::cause::Cause;
 use super::closing::{ABNORMAL, Ended};
-use super::connection::{PANICKED, WebSocketConnection, WebSocketDeflate, WebSocketLimits, emit_open, headers};
+use super::connection::{PANICKED, WebSocketConnection, WebSocketDeflate, WebSocketLimits, emit_open};
 use super::deflate::Deflate;
 #[cfg(unix)]
 use super::descriptor::duplicate;
+use super::destination::headers;
 use super::duplex_stream::DuplexStream;
 use super::frame::Role;
 use super::handshake::{ServerRequest, reject};

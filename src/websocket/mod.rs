@@ -15,7 +15,8 @@ pub(crate) mod connection;
 pub(crate) mod deflate;
 #[cfg(unix)]
 pub(crate) mod descriptor;
-pub(crate) mod dial;
+pub(crate) mod destination;
+mod dial;
 pub(crate) mod duplex_stream;
 pub(crate) mod extensions;
 pub(crate) mod frame;
@@ -27,6 +28,7 @@ pub(crate) mod listening;
 pub(crate) mod message;
 pub(crate) mod outgoing;
 pub(crate) mod proxy;
+mod shared;
 pub(crate) mod task;
 pub(crate) mod tcp;
 pub(crate) mod transport;

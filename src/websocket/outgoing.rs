@@ -15,6 +15,7 @@ use super::chunk::{CHUNK, Chunk, Form, consume, slices};
 use super::closing::{Closing, GOING_AWAY, close_payload};
 use super::frame::{MAX_HEADER, Masks, Role, write_frame};
 use super::message::Kind;
+use super::shared::Shared;
 
 /// Up to here one thread writes itself; copying more into the socket is the task's work.
 const DIRECT: usize = 64 * 1024;
@@ -135,6 +136,39 @@ impl Outgoing {
         passed
     }
 
+    /// Adds a message that is not to be compressed.
+    pub(crate) fn send_uncompressed(&self, kind: Kind, data: &[u8]) -> Added {
+        let mut queue = self.lock();
+        if !queue.takes_data() {
+            return Added::Written;
+        }
+        queue.add(OpCode::Data(kind.into()), data, data.len(), 0);
+        let passed = queue.pass_on();
+        if passed == Added::Queued {
+            queue.queued += data.len();
+        }
+        passed
+    }
+
+    /// Whether a message of this length is compressed.
+    pub(crate) fn compresses(&self, length: usize) -> bool {
+        self.lock().compressed_from.is_some_and(|from| length >= from)
+    }
+
+    /// Adds a message that many connections get compressed.
+    pub(crate) fn send_shared(&self, shared: &Arc<Shared>) -> Added {
+        let mut queue = self.lock();
+        if !queue.takes_data() {
+            return Added::Written;
+        }
+        let mut chunk = Chunk::with_capacity(Form::Shared(shared.clone()), 0);
+        chunk.application = shared.length();
+        queue.queued += chunk.application;
+        queue.chunks.push_back(chunk);
+        queue.leave_to_task();
+        Added::Queued
+    }
+
     /// Adds a frame that many connections get; `application` is how much of it is the application's data.
     pub(crate) fn send_frame(&self, frame: &[u8], application: usize) -> Added {
         let mut queue = self.lock();
@@ -238,7 +272,7 @@ impl Queue {
 
     /// The chunk that takes the next `length` bytes; `more` may follow.
     fn room(&mut self, form: Form, length: usize, more: usize) -> &mut Chunk {
-        if !self.chunks.back().is_some_and(|last| last.has_room(form, length)) {
+        if !self.chunks.back().is_some_and(|last| last.has_room(&form, length)) {
             let capacity = length + more.min(CHUNK.saturating_sub(length));
             self.chunks.push_back(Chunk::with_capacity(form, capacity));
         }
@@ -271,7 +305,7 @@ impl Queue {
     /// Tries to write what was added to an empty queue, or leaves it to the task.
     fn pass_on(&mut self) -> Added {
         if let Writer::Anyone(stream) = &self.writer
-            && self.chunks.iter().all(|chunk| chunk.form == Form::Frames)
+            && self.chunks.iter().all(Chunk::is_frames)
         {
             let total: usize = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
             if total <= DIRECT {

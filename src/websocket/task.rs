@@ -60,6 +60,16 @@ impl Link {
         })
         .await;
     }
+
+    /// Resolves when the script takes more, while the connection is being made. Cancel safe.
+    pub(crate) async fn resumed(&self) {
+        poll_fn(|cx| {
+            let mut queue = self.outgoing.lock();
+            queue.wake_later(cx.waker());
+            if queue.paused { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
 }
 
 /// Limits and times of a connection.

@@ -9,6 +9,8 @@ export interface Connection {
   send(batch: Uint8Array, length: number): boolean;
   sendBinary(data: Uint8Array): boolean;
   sendText(data: Uint8Array): boolean;
+  sendBinaryUncompressed(data: Uint8Array): boolean;
+  sendTextUncompressed(data: Uint8Array): boolean;
   ping(data: Uint8Array): void;
   pong(data: Uint8Array): void;
   pause(): void;
@@ -21,7 +23,7 @@ export interface Connection {
 export const { WebSocketConnection, WebSocketEvent } = native<{
   WebSocketConnection: new (hub: object, id: number, destination: Destination) => Connection & Resolving;
   WebSocketEvent: Record<
-    'Open' | 'Text' | 'Binary' | 'Drained' | 'Ping' | 'Pong' | 'Closing' | 'Closed' | 'Failed',
+    'Open' | 'Text' | 'Binary' | 'Drained' | 'Ping' | 'Pong' | 'Closing' | 'Closed' | 'Failed' | 'Answer',
     number
   >;
 }>();
@@ -37,6 +39,8 @@ export const NO_CONNECTION: Connection = {
   send: () => false,
   sendBinary: () => false,
   sendText: () => false,
+  sendBinaryUncompressed: () => false,
+  sendTextUncompressed: () => false,
   ping() {},
   pong() {},
   pause() {},

@@ -57,6 +57,8 @@ export interface Destination {
   handshakeTimeoutMs: number;
   deflate?: Deflate;
   serializeHandshakes: boolean;
+  /** The script hears the server's answer as it came. */
+  hearsAnswer?: boolean;
   limits: Limits;
 }
 

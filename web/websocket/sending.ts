@@ -9,9 +9,12 @@ import { hub } from '../hub.js';
 import type { Connection } from './native.js';
 
 type Waiting =
-  | { type: 'text' | 'binary'; data: Uint8Array }
-  | { type: 'blob'; blob: Blob }
+  | { type: 'text' | 'binary'; data: Uint8Array; compression: Compression }
+  | { type: 'blob'; blob: Blob; compression: Compression }
   | { type: 'close'; code: number | undefined; reason: string };
+
+/** Whether a message may be compressed, where that is agreed. */
+export type Compression = 'allowed' | 'none';
 
 /** Bytes of a batch. */
 const BATCH = 64 * 1024;
@@ -95,9 +98,14 @@ export class Sending {
     this.#bytes('text', TEXT, data);
   }
 
-  blob(blob: Blob): void {
+  blob(blob: Blob, compression: Compression = 'allowed'): void {
     this.#bufferedAmount += blob.size;
-    this.#wait({ type: 'blob', blob });
+    this.#wait({ type: 'blob', blob, compression });
+  }
+
+  /** A message, text as UTF-8, that is not compressed. */
+  uncompressed(type: 'text' | 'binary', data: Uint8Array): void {
+    this.#whole(type, this.#waiting === undefined ? data : data.slice(), 'none');
   }
 
   /** What is sent when the socket is closing or closed counts and goes nowhere. */
@@ -185,15 +193,19 @@ export class Sending {
   }
 
   /** A message of its own, behind what is gathered. */
-  #whole(type: 'text' | 'binary', data: Uint8Array): void {
+  #whole(type: 'text' | 'binary', data: Uint8Array, compression: Compression = 'allowed'): void {
     this.#bufferedAmount += data.length;
-    if (this.#waiting !== undefined) this.#wait({ type, data });
-    else this.#sendWhole(type, data);
+    if (this.#waiting !== undefined) this.#wait({ type, data, compression });
+    else this.#sendWhole(type, data, compression);
   }
 
-  #sendWhole(type: 'text' | 'binary', data: Uint8Array): void {
+  #sendWhole(type: 'text' | 'binary', data: Uint8Array, compression: Compression): void {
     this.#flush();
-    const written = type === 'text' ? this.#connection.sendText(data) : this.#connection.sendBinary(data);
+    const connection = this.#connection;
+    let written: boolean;
+    if (compression === 'none') {
+      written = type === 'text' ? connection.sendTextUncompressed(data) : connection.sendBinaryUncompressed(data);
+    } else written = type === 'text' ? connection.sendText(data) : connection.sendBinary(data);
     this.#account(data.length, written);
   }
 
@@ -255,14 +267,14 @@ export class Sending {
     for (let item = waiting[0]; item !== undefined; item = waiting[0]) {
       switch (item.type) {
         case 'blob':
-          this.#sendWhole('binary', new Uint8Array(await item.blob.arrayBuffer()));
+          this.#sendWhole('binary', new Uint8Array(await item.blob.arrayBuffer()), item.compression);
           break;
         case 'close':
           this.#connection.close(item.code, item.reason);
           break;
         case 'text':
         case 'binary':
-          this.#sendWhole(item.type, item.data);
+          this.#sendWhole(item.type, item.data, item.compression);
           break;
       }
       waiting.shift();

@@ -80,6 +80,7 @@ export function convertAddress(address: unknown, second: unknown, third: ClientO
   for (const name of PASSED_ON) if (source[name] !== undefined) forEngine[name] = source[name];
   const made = convertArguments(url.href, forEngine);
   Object.assign(made.destination.limits, limits);
+  made.destination.hearsAnswer = true;
   return made;
 }
 

@@ -3,7 +3,7 @@
 
 import { nextTick } from 'node:process';
 import type { Connection } from '../websocket/native.js';
-import { Sending } from '../websocket/sending.js';
+import { type Compression, Sending } from '../websocket/sending.js';
 import { toBytes } from './data.js';
 
 export type Written = (error?: Error) => void;
@@ -25,6 +25,7 @@ interface Waiting {
 /** A message whose last fragment is still to come. */
 interface Fragmented {
   readonly isText: boolean;
+  readonly compression: Compression;
   readonly parts: Uint8Array[];
   readonly written: Written[];
 }
@@ -36,6 +37,8 @@ export class Sender {
   #given = 0;
   #waiting: Waiting[] = [];
   #fragmented: Fragmented | undefined;
+  /** Compression is not agreed: then nobody has to say that it is not wanted. */
+  neverCompresses = false;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -53,28 +56,29 @@ export class Sender {
     this.#sent(before, written);
   }
 
-  blob(data: Blob, written: Written | undefined): void {
+  blob(data: Blob, options: SendOptions, written: Written | undefined): void {
     const before = this.#sending.bufferedAmount;
-    this.#sending.blob(data);
+    this.#sending.blob(data, this.#compression(options));
     this.#sent(before, written);
   }
 
   /** A message, or a fragment of one. */
   message(data: unknown, options: SendOptions, written: Written | undefined): void {
     const isText = options.binary === undefined ? typeof data === 'string' : !options.binary;
+    const compression = this.#compression(options);
     if (options.fin !== false && this.#fragmented === undefined) {
-      if (isText && typeof data === 'string') this.text(data, written);
-      else this.#whole(isText, toBytes(data), written);
+      if (isText && typeof data === 'string' && compression === 'allowed') this.text(data, written);
+      else this.#whole(isText, toBytes(data), compression, written);
       return;
     }
-    // The engine has no fragments to send: the message leaves when it is whole.
-    this.#fragmented ??= { isText, parts: [], written: [] };
+    // The engine has no fragments to send: the message leaves when it is whole, in the way of its first fragment.
+    this.#fragmented ??= { isText, compression, parts: [], written: [] };
     this.#fragmented.parts.push(Buffer.from(toBytes(data)));
     if (written !== undefined) this.#fragmented.written.push(written);
     if (options.fin === false) return;
-    const { isText: text, parts, written: all } = this.#fragmented;
+    const { isText: text, compression: way, parts, written: all } = this.#fragmented;
     this.#fragmented = undefined;
-    this.#whole(text, Buffer.concat(parts), (error) => {
+    this.#whole(text, Buffer.concat(parts), way, (error) => {
       for (const one of all) nextTick(one, error);
     });
   }
@@ -123,9 +127,14 @@ export class Sender {
     this.#fragmented = undefined;
   }
 
-  #whole(isText: boolean, bytes: Uint8Array, written: Written | undefined): void {
+  #compression({ compress }: SendOptions): Compression {
+    return compress === false && !this.neverCompresses ? 'none' : 'allowed';
+  }
+
+  #whole(isText: boolean, bytes: Uint8Array, compression: Compression, written: Written | undefined): void {
     const before = this.#sending.bufferedAmount;
-    if (isText) this.#sending.utf8(bytes);
+    if (compression === 'none') this.#sending.uncompressed(isText ? 'text' : 'binary', bytes);
+    else if (isText) this.#sending.utf8(bytes);
     else this.#sending.binary(bytes);
     this.#sent(before, written);
   }

@@ -15,12 +15,13 @@ import {
   WebSocketEvent,
 } from '../websocket/native.js';
 import { type ClientOptions, convertAddress } from './address.js';
+import { AnswerSocket, type Asked, upgradeResponse } from './answer.js';
 import { isBlob, numberAsText, toBytes, toControlBytes } from './data.js';
 import { frameError, handshakeError } from './errors.js';
 import { addListener, attribute, removeListener, setAttribute } from './events.js';
 import { Sender, type SendOptions, type Written } from './sender.js';
 
-const { Open, Text, Binary, Drained, Ping, Pong, Closing, Closed, Failed } = WebSocketEvent;
+const { Open, Text, Binary, Drained, Ping, Pong, Closing, Closed, Failed, Answer } = WebSocketEvent;
 const { Blob } = globalThis;
 
 const CONNECTING = 0;
@@ -83,6 +84,12 @@ export class WebSocket extends EventEmitter {
   #cause: Cause | undefined;
   /** Why the script gave the opening up. */
   #given: Error | undefined;
+  /** What a client has asked its server, until that has answered. */
+  #asked: Asked | undefined;
+  /** An answer that opens no connection, and that the script hears: the script then says when the socket is closed. */
+  #answer: AnswerSocket | undefined;
+  /** The connection has ended, and with it that answer. */
+  #isAnswerOver = false;
 
   /** `address` is null for a server's socket, which gets its connection later. */
   constructor(address: unknown, protocols?: unknown, options?: ClientOptions) {
@@ -90,6 +97,7 @@ export class WebSocket extends EventEmitter {
     if (address === null) return;
     const { record, destination, lookup } = convertAddress(address, protocols, options);
     this.#url = record.href;
+    this.#asked = { host: destination.authority, path: destination.target, headers: destination.headers };
     this.#connect((native, id) => {
       const connection = new WebSocketConnection(native, id, destination);
       lookup?.(connection);
@@ -198,7 +206,7 @@ export class WebSocket extends EventEmitter {
     const callback = typeof options === 'function' ? options : written;
     const message = numberAsText(data);
     if (this.#readyState !== OPEN || this.#sender === undefined) this.#sendAfterClose(message, callback);
-    else if (isBlob(message)) this.#sender.blob(message, callback);
+    else if (isBlob(message)) this.#sender.blob(message, typeof options === 'object' ? options : {}, callback);
     else if (typeof message === 'string' && typeof options !== 'object') this.#sender.text(message, callback);
     else this.#sender.message(message, typeof options === 'object' ? options : {}, callback);
   }
@@ -235,10 +243,11 @@ export class WebSocket extends EventEmitter {
     this.#sender = new Sender(this.#connection);
   }
 
-  #giveUp(): void {
+  #giveUp(error = new Error('WebSocket was closed before the connection was established')): void {
     this.#readyState = CLOSING;
-    this.#given = new Error('WebSocket was closed before the connection was established');
-    if (this.#sender !== undefined) this.#sender.abort();
+    this.#given = error;
+    this.#answer?.destroy();
+    if (this.#sender !== undefined && !this.#isAnswerOver) this.#sender.abort();
     else nextTick(() => this.#closed(ABNORMAL, FAILED, ''));
   }
 
@@ -279,10 +288,13 @@ export class WebSocket extends EventEmitter {
     } else if (kind === Closing) {
       if (socket.#readyState === OPEN) socket.#readyState = CLOSING;
       socket.#sender?.acknowledge();
+    } else if (kind === Answer) {
+      socket.#answered(a, payload);
     } else if (kind === Failed) {
       socket.#cause = { number: a, text: payload.text() };
     } else if (kind === Closed) {
-      socket.#closed(a, b, payload.text());
+      if (socket.#answer !== undefined && socket.#readyState === CONNECTING) socket.#answerEnded(socket.#answer);
+      else socket.#closed(a, b, payload.text());
     }
   }
 
@@ -295,6 +307,7 @@ export class WebSocket extends EventEmitter {
     const [protocol = '', extensions = ''] = agreed.split('\0');
     // The name only.
     this.#extensions = /^[^;]*/.exec(extensions)?.[0].trim() ?? '';
+    if (this.#sender !== undefined) this.#sender.neverCompresses = this.#extensions === '';
     if (this.#established) publishOpen(this, this.#protocol, extensions, this.#requestURL);
     if (this.#readyState !== CONNECTING) return;
     this.#protocol = protocol;
@@ -302,6 +315,35 @@ export class WebSocket extends EventEmitter {
     this.#readyState = OPEN;
     publishOpen(this, protocol, extensions);
     this.emit('open');
+  }
+
+  /** The server has answered with this status; 0 goes on with the answer. */
+  #answered(status: number, payload: Payload): void {
+    if (this.#readyState !== CONNECTING) return;
+    if (status === 101) {
+      // A listener may close the socket, which then never opens.
+      if (this.listenerCount('upgrade') > 0) this.emit('upgrade', upgradeResponse(payload.buffer().toString('latin1')));
+      return;
+    }
+    const [connection, asked] = [this.#connection, this.#asked];
+    if (connection === undefined || asked === undefined) return;
+    if (status !== 0 && this.listenerCount('unexpected-response') > 0) {
+      this.#answer = new AnswerSocket(connection, asked, {
+        heard: (request, response) => this.emit('unexpected-response', request, response),
+        failed: (error) => {
+          if (this.#readyState === CONNECTING) this.#giveUp(error);
+        },
+      });
+    }
+    if (this.#answer === undefined) connection.abort();
+    else this.#answer.add(payload.buffer());
+  }
+
+  /** `ws` leaves it to the script to close such a socket, which keeps nothing alive any more. */
+  #answerEnded(answer: AnswerSocket): void {
+    this.#isAnswerOver = true;
+    this.#registration?.close();
+    answer.add(null);
   }
 
   #binary(payload: Payload): unknown {

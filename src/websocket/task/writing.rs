@@ -70,11 +70,19 @@ impl Driver {
 
     /// Makes frames of what is to be written next. False: there is more to compress than fits in this turn.
     fn compress(&mut self, budget: &mut usize) -> bool {
-        let Some(front) = self.writing.front_mut().filter(|front| front.form == Form::Messages) else {
+        let Some((front, compression)) = self.writing.front_mut().zip(self.compression.as_mut()) else {
             return true;
         };
-        let compression = self.compression.as_mut().expect("without it nothing is compressed");
-        match compression.turn(front, budget) {
+        let frames = match &front.form {
+            Form::Frames => return true,
+            Form::Messages => compression.turn(front, budget),
+            Form::Shared(_) if *budget == 0 => None,
+            Form::Shared(shared) => {
+                *budget = budget.saturating_sub(shared.length());
+                Some(compression.share(shared))
+            }
+        };
+        match frames {
             Some(frames) => {
                 *front = frames;
                 true
