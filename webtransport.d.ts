@@ -42,6 +42,8 @@ export interface WebTransportOptions extends TlsOptions {
   /** Accepts a server by these hashes alone. NotSupportedError together with `allowPooling`. */
   serverCertificateHashes?: WebTransportHash[];
   congestionControl?: WebTransportCongestionControl;
+  /** `bytes` makes `datagrams.readable` a byte stream, which reads into buffers: 64 KiB are enough for every datagram. */
+  datagramsReadableType?: 'bytes';
   /** How many unidirectional streams the server is expected to have open at once; at most 4096 are allowed. */
   anticipatedConcurrentIncomingUnidirectionalStreams?: number | null;
   /** How many bidirectional streams the server is expected to have open at once; at most 4096 are allowed. */

@@ -1,4 +1,5 @@
-//! A session's datagrams: queues of our own, bounded and with the time of each, since quinn's drop silently.
+//! A session's datagrams on their way out: a queue of our own, bounded and with the time of each, since quinn's drops
+//! silently. And the form of datagrams on the wire, both ways.
 //! <https://www.w3.org/TR/webtransport/#datagram-duplex-stream>
 
 use std::collections::VecDeque;
@@ -10,20 +11,17 @@ use tokio::sync::Notify;
 
 use super::http3::varint;
 
-/// Datagrams that wait at most, in either direction, until a script says otherwise. Small enough to bound the memory of
-/// a session (64 KiB of full packets for those it sends, a megabyte for those that it receives in a burst).
+/// Datagrams that wait at most until a script says otherwise: 64 KiB of full packets.
 const OUTGOING: usize = 64;
-const INCOMING: usize = 1024;
 
 struct Queue {
     datagrams: VecDeque<(Instant, Bytes)>,
     /// More than so many are too many.
     limit: usize,
     max_age: Option<Duration>,
-    /// JavaScript waits: for a datagram, or for room.
+    /// JavaScript waits for room.
     awaited: bool,
-    /// How many have been dropped since too many waited, and since they were too old.
-    dropped: u64,
+    /// How many have been dropped since they were too old.
     expired: u64,
 }
 
@@ -34,7 +32,6 @@ impl Queue {
             limit,
             max_age: None,
             awaited: false,
-            dropped: 0,
             expired: 0,
         }
     }
@@ -51,17 +48,8 @@ impl Queue {
     }
 }
 
-/// How many datagrams have gone lost in the queues: <https://www.w3.org/TR/webtransport/#dictdef-webtransportdatagramstats>.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) dropped_incoming: u64,
-    pub(crate) expired_incoming: u64,
-    pub(crate) expired_outgoing: u64,
-}
-
-/// The datagrams of a session, both ways.
+/// The datagrams of a session that wait to be sent.
 pub(crate) struct Datagrams {
-    incoming: Mutex<Queue>,
     outgoing: Mutex<Queue>,
     to_send: Notify,
 }
@@ -86,7 +74,6 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 impl Default for Datagrams {
     fn default() -> Self {
         Self {
-            incoming: Mutex::new(Queue::new(INCOMING)),
             outgoing: Mutex::new(Queue::new(OUTGOING)),
             to_send: Notify::new(),
         }
@@ -94,31 +81,6 @@ impl Default for Datagrams {
 }
 
 impl Datagrams {
-    /// Adds one from the network; when too many wait the oldest is dropped.
-    pub(crate) fn arrived(&self, datagram: Bytes, now: Instant) -> Tell {
-        let mut queue = lock(&self.incoming);
-        while queue.datagrams.len() >= queue.limit.max(1) {
-            queue.datagrams.pop_front();
-            queue.dropped += 1;
-        }
-        queue.datagrams.push_back((now, datagram));
-        tell(&mut queue.awaited)
-    }
-
-    /// The length of the oldest that is not too old. When there is none JavaScript will be told of the next.
-    pub(crate) fn next_length(&self, now: Instant) -> Option<usize> {
-        let mut queue = lock(&self.incoming);
-        queue.expire(now);
-        let length = queue.datagrams.front().map(|(_, datagram)| datagram.len());
-        queue.awaited = length.is_none();
-        length
-    }
-
-    /// Takes the oldest.
-    pub(crate) fn take(&self) -> Option<Bytes> {
-        lock(&self.incoming).datagrams.pop_front().map(|(_, datagram)| datagram)
-    }
-
     /// Adds one for the network. False when as many wait as may: JavaScript will be told when there is room.
     pub(crate) fn send(&self, datagram: Bytes, now: Instant) -> bool {
         let mut queue = lock(&self.outgoing);
@@ -160,29 +122,14 @@ impl Datagrams {
         }
     }
 
-    /// What has been lost so far.
-    pub(crate) fn counts(&self) -> Counts {
-        let incoming = lock(&self.incoming);
-        Counts {
-            dropped_incoming: incoming.dropped,
-            expired_incoming: incoming.expired,
-            expired_outgoing: lock(&self.outgoing).expired,
-        }
-    }
-
-    /// `incomingMaxAge`; `None` is without a limit.
-    pub(crate) fn set_incoming_max_age(&self, max_age: Option<Duration>) {
-        lock(&self.incoming).max_age = max_age;
+    /// How many were too old to be sent.
+    pub(crate) fn expired(&self) -> u64 {
+        lock(&self.outgoing).expired
     }
 
     /// `outgoingMaxAge`; `None` is without a limit.
     pub(crate) fn set_outgoing_max_age(&self, max_age: Option<Duration>) {
         lock(&self.outgoing).max_age = max_age;
-    }
-
-    /// `incomingMaxBufferedDatagrams`
-    pub(crate) fn set_incoming_limit(&self, limit: usize) {
-        lock(&self.incoming).limit = limit;
     }
 
     /// `outgoingMaxBufferedDatagrams`
@@ -225,24 +172,6 @@ mod tests {
         for wrong in [&[][..], &[0x40], &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]] {
             assert_eq!(decode(Bytes::copy_from_slice(wrong)), None);
         }
-    }
-
-    #[test]
-    fn the_oldest_are_dropped() {
-        let datagrams = Datagrams::default();
-        let start = Instant::now();
-        datagrams.set_incoming_limit(2);
-        assert_eq!(datagrams.next_length(start), None);
-        assert_eq!(datagrams.arrived(Bytes::from_static(b"1"), start), Tell::Now);
-        assert_eq!(datagrams.arrived(Bytes::from_static(b"22"), start), Tell::No);
-        assert_eq!(
-            datagrams.arrived(Bytes::from_static(b"333"), start + Duration::from_secs(2)),
-            Tell::No
-        );
-        assert_eq!(datagrams.next_length(start), Some(2));
-        datagrams.set_incoming_max_age(Some(Duration::from_secs(1)));
-        assert_eq!(datagrams.next_length(start + Duration::from_secs(2)), Some(3));
-        assert_eq!(datagrams.take(), Some(Bytes::from_static(b"333")));
     }
 
     #[test]

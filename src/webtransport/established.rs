@@ -16,6 +16,7 @@ use super::http3::Violation;
 use super::http3::capsule::Capsule;
 use super::http3::error_code::ErrorCode;
 use super::http3::{frame, stream_header};
+use super::incoming_datagrams::IncomingDatagrams;
 use super::limits::CLOSE_TIMEOUT;
 use super::session::{INTERNAL, WebTransportEvent};
 use super::streams::{Direction, Opening, ReceiveHalf, SendHalf, Stream, Streams, Tell};
@@ -64,6 +65,7 @@ pub(crate) struct Session {
     pub(crate) port: Arc<Port>,
     pub(crate) streams: Streams,
     pub(crate) datagrams: Datagrams,
+    pub(crate) incoming_datagrams: IncomingDatagrams,
     /// What it shares with the other sessions of its connection.
     pub(crate) underlying: Arc<Underlying>,
     /// Cancelled when the session has ended: all its streams end too.
@@ -95,6 +97,7 @@ impl Session {
             port,
             streams: Streams::default(),
             datagrams: Datagrams::default(),
+            incoming_datagrams: IncomingDatagrams::default(),
             underlying,
             ended: CancellationToken::new(),
             patience: OnceLock::new(),
@@ -135,7 +138,7 @@ impl Session {
 
     /// Takes a datagram for this session.
     pub(crate) fn deliver_datagram(&self, payload: Bytes) {
-        if self.datagrams.arrived(payload, Instant::now()) == datagrams::Tell::Now {
+        if self.incoming_datagrams.arrived(payload, Instant::now()) == datagrams::Tell::Now {
             self.port
                 .emit(WebTransportEvent::DatagramsReadable, 0, 0, Payload::None);
         }

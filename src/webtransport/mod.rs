@@ -17,6 +17,7 @@ mod established;
 pub mod fuzzing;
 mod given_up;
 pub(crate) mod http3;
+mod incoming_datagrams;
 mod limits;
 pub mod listener;
 mod preferences;

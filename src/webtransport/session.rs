@@ -15,6 +15,7 @@ use super::client;
 use super::datagrams;
 use super::established::{Close, Closer, Session};
 use super::http3::connect::ConnectRequest;
+use super::incoming_datagrams::Lost;
 use super::preferences::{CongestionControl, Preferences};
 use super::statistics;
 use super::streams::{Direction, Opening};
@@ -225,22 +226,30 @@ impl WebTransportSession {
         })
     }
 
-    /// The length of the next datagram; −1 when there is none: `DatagramsReadable` will follow.
+    /// Takes the datagrams that wait, as many as fit: their bytes into `bytes`, one after the other, and the length and the age of each
+    /// in microseconds, 32-bit words of this machine, into `marks`. Returns how many; after 0 `DatagramsReadable` will follow.
     #[napi(catch_unwind)]
-    pub fn next_datagram(&self) -> i32 {
-        let length = self
-            .session()
-            .and_then(|session| session.datagrams.next_length(Instant::now()));
-        length.map_or(-1, |length| i32::try_from(length).unwrap_or(-1))
+    pub fn take_datagrams(&self, mut bytes: BufferSlice<'_>, mut marks: BufferSlice<'_>) -> u32 {
+        let Some(session) = self.session() else { return 0 };
+        let count = session.incoming_datagrams.take(Instant::now(), &mut bytes, &mut marks);
+        u32::try_from(count).unwrap_or(0)
     }
 
-    /// Copies the next datagram into `target`, which has its length.
+    /// How many datagrams wait to be taken.
     #[napi(catch_unwind)]
-    pub fn take_datagram(&self, mut target: BufferSlice<'_>) {
-        if let Some(datagram) = self.session().and_then(|session| session.datagrams.take())
-            && datagram.len() == target.len()
-        {
-            target.copy_from_slice(&datagram);
+    pub fn waiting_datagrams(&self) -> u32 {
+        let count = self.session().map_or(0, |session| session.incoming_datagrams.len());
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// So many that were taken were not read: too many waited, or they became too old.
+    #[napi(catch_unwind)]
+    pub fn lose_datagrams(&self, dropped: u32, expired: u32) {
+        if let Some(session) = self.session() {
+            session.incoming_datagrams.lose(Lost {
+                dropped: dropped.into(),
+                expired: expired.into(),
+            });
         }
     }
 
@@ -256,8 +265,9 @@ impl WebTransportSession {
     #[napi(catch_unwind)]
     pub fn set_incoming_datagrams(&self, max_buffered: u32, max_age_ms: Option<f64>) {
         if let Some(session) = self.session() {
-            session.datagrams.set_incoming_limit(max_buffered as usize);
-            session.datagrams.set_incoming_max_age(max_age_ms.and_then(age));
+            session
+                .incoming_datagrams
+                .configure(max_buffered as usize, max_age_ms.and_then(age));
         }
     }
 

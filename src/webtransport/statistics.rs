@@ -11,7 +11,7 @@ use super::established::Session;
 pub(crate) fn gather(session: &Session) -> String {
     let quic = session.connection.stats();
     let bytes_sent = session.underlying.bytes_sent();
-    let counts = session.datagrams.counts();
+    let lost = session.incoming_datagrams.lost();
     let figures = [
         Some(bytes_sent),
         // What QUIC has taken and not sent yet makes it negative for a while.
@@ -23,9 +23,9 @@ pub(crate) fn gather(session: &Session) -> String {
         Some(microseconds(quic.path.rtt)),
         Some(microseconds(quic.path.min_rtt)),
         send_rate(session, quic.path.cwnd, quic.path.rtt, quic.path.current_mtu),
-        Some(counts.dropped_incoming),
-        Some(counts.expired_incoming),
-        Some(counts.expired_outgoing),
+        Some(lost.dropped),
+        Some(lost.expired),
+        Some(session.datagrams.expired()),
     ];
     figures
         .map(|figure| figure.map_or("-".to_owned(), |figure| figure.to_string()))

@@ -1,6 +1,6 @@
 // https://www.w3.org/TR/webtransport/#datagram-duplex-stream
 
-import { ReadableStream, WritableStream } from '../streams.js';
+import { WritableStream } from '../streams.js';
 import {
   BufferSource,
   defineInterface,
@@ -11,14 +11,14 @@ import {
   unrestrictedDouble,
   unsignedLong,
 } from '../webidl.js';
+import { IncomingDatagrams } from './incoming-datagrams.js';
 import type { Session } from './session.js';
 
 /** What `maxDatagramSize` says before the path is known: every QUIC path takes so much. */
 const INITIAL_SIZE = 1024;
 /** No datagram is longer, whatever the path. */
 const LONGEST = 65_535;
-/** The queues' limits at first; the same numbers stand in `src/webtransport/datagrams.rs`. */
-const INCOMING = 1024;
+/** The queue's limit at first; the same number stands in `src/webtransport/datagrams.rs`. */
 const OUTGOING = 64;
 
 const WebTransportSendOptions = dictionary('WebTransportSendOptions', {
@@ -60,37 +60,16 @@ defineInterface(WebTransportDatagramsWritable, { constructorLength: 0 });
 /** The datagrams of a session, behind the object that shows them. */
 export class Datagrams {
   readonly #session: Session;
-  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
-  #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
-  /** A read waits. */
-  #wanted = false;
-  /** The script wants no more. */
-  #cancelled = false;
   /** Writes that wait for room, or for the session. */
   readonly #waiting: { bytes: Uint8Array | undefined; settle: Settle }[] = [];
   /** Weak, so that a writable that nobody has is not kept. */
   #writables: WeakRef<Sink>[] = [];
-  readonly incoming = { maxAge: null as number | null, maxBuffered: INCOMING };
+  readonly incoming: IncomingDatagrams;
   readonly outgoing = { maxAge: null as number | null, maxBuffered: OUTGOING };
 
   constructor(session: Session) {
     this.#session = session;
-    this.stream = new ReadableStream<Uint8Array<ArrayBuffer>>(
-      {
-        start: (controller) => {
-          this.#controller = controller;
-        },
-        pull: () => {
-          this.#wanted = true;
-          this.readable();
-        },
-        cancel: () => {
-          this.#cancelled = true;
-          this.#wanted = false;
-        },
-      },
-      { highWaterMark: 0 },
-    );
+    this.incoming = new IncomingDatagrams(session, session.preferences.datagramsReadableType);
   }
 
   createWritable(): WebTransportDatagramsWritable {
@@ -107,14 +86,13 @@ export class Datagrams {
 
   /** Whether a script waits for a datagram, or to send one. */
   get isAwaited(): boolean {
-    return this.#wanted || this.#waiting.length > 0;
+    return this.incoming.wanted || this.#waiting.length > 0;
   }
 
-  /** Tells the native half the limits that a script has set. */
+  /** Tells the native half the limits that a script has set for what is sent. */
   configure(): void {
     if (!this.#session.isOpen) return;
-    const { incoming, outgoing } = this;
-    this.#session.native.setIncomingDatagrams(incoming.maxBuffered, incoming.maxAge ?? undefined);
+    const { outgoing } = this;
     this.#session.native.setOutgoingDatagrams(outgoing.maxBuffered, outgoing.maxAge ?? undefined);
   }
 
@@ -152,35 +130,21 @@ export class Datagrams {
     }
   }
 
-  /** https://www.w3.org/TR/webtransport/#receive-datagrams */
-  readable(): void {
-    if (!this.#wanted || !this.#session.isOpen) return;
-    const length = this.#session.native.nextDatagram();
-    if (length < 0) {
-      this.#session.keep();
-      return;
-    }
-    this.#wanted = false;
-    this.#session.keep();
-    const datagram = new Uint8Array(length);
-    this.#session.native.takeDatagram(datagram);
-    this.#controller.enqueue(datagram);
-  }
-
   established(): void {
     this.configure();
-    this.readable();
+    this.incoming.configure();
+    this.incoming.arrived();
     this.writable();
   }
 
   close(): void {
-    if (!this.#cancelled) this.#controller.close();
+    this.incoming.close();
     for (const { settle } of this.#waiting.splice(0)) settle.resolve();
     for (const sink of this.#writables) sink.deref()?.controller.error(this.#session.endError());
   }
 
   error(error: unknown): void {
-    this.#controller.error(error);
+    this.incoming.error(error);
     for (const { settle } of this.#waiting.splice(0)) settle.reject(error);
     for (const sink of this.#writables) sink.deref()?.controller.error(error);
   }
@@ -205,7 +169,7 @@ export class WebTransportDatagramDuplexStream {
   }
 
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
-    return this.#datagrams.stream;
+    return this.#datagrams.incoming.readable;
   }
 
   get maxDatagramSize(): number {
@@ -218,7 +182,6 @@ export class WebTransportDatagramDuplexStream {
 
   set incomingMaxAge(value: unknown) {
     this.#datagrams.incoming.maxAge = age(value, 'incomingMaxAge');
-    this.#datagrams.configure();
   }
 
   get outgoingMaxAge(): number | null {
@@ -236,7 +199,6 @@ export class WebTransportDatagramDuplexStream {
 
   set incomingMaxBufferedDatagrams(value: unknown) {
     this.#datagrams.incoming.maxBuffered = buffered(value, 'incomingMaxBufferedDatagrams');
-    this.#datagrams.configure();
   }
 
   get outgoingMaxBufferedDatagrams(): number {
@@ -261,7 +223,6 @@ export class WebTransportDatagramDuplexStream {
 
   set incomingHighWaterMark(value: unknown) {
     this.#datagrams.incoming.maxBuffered = buffered(value, 'incomingHighWaterMark');
-    this.#datagrams.configure();
   }
 
   /** The older name of `outgoingMaxBufferedDatagrams`. */

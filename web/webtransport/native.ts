@@ -9,8 +9,9 @@ export interface NativeSession {
   openStream(bidirectional: boolean, operation: number | undefined): number;
   acceptStream(bidirectional: boolean): number;
   sendDatagram(payload: Uint8Array): boolean;
-  nextDatagram(): number;
-  takeDatagram(target: Uint8Array): void;
+  takeDatagrams(bytes: Uint8Array, marks: Uint8Array): number;
+  waitingDatagrams(): number;
+  loseDatagrams(dropped: number, expired: number): void;
   maxDatagramSize(): number;
   setIncomingDatagrams(maxBuffered: number, maxAgeMs: number | undefined): void;
   setOutgoingDatagrams(maxBuffered: number, maxAgeMs: number | undefined): void;

@@ -385,7 +385,7 @@ export class Session {
         session.#operations.resolve(a, b);
         break;
       case Kind.DatagramsReadable:
-        session.datagrams.readable();
+        session.datagrams.incoming.arrived();
         break;
       case Kind.DatagramsWritable:
         session.datagrams.writable();
