@@ -27,8 +27,10 @@ export const {
   WebTransportDatagramsWritable,
   WebTransportError,
   WebTransportReceiveStream,
+  WebTransportSendGroup,
   WebTransportSendStream,
   WebTransportServer,
+  WebTransportWriter,
 } = webwire;
 
 export default webwire;

@@ -93,24 +93,33 @@ export interface WebTransportDatagramStats {
   expiredOutgoing?: number;
 }
 
+/** https://www.w3.org/TR/webtransport/#dictdef-webtransportsendoptions */
+export interface WebTransportSendOptions {
+  /** The group within which `sendOrder` counts; groups share the bandwidth alike. */
+  sendGroup?: WebTransportSendGroup | null;
+  /** Higher ones are sent first, within the group. At first 0. */
+  sendOrder?: number;
+}
+
 /** https://www.w3.org/TR/webtransport/#dictdef-webtransportsendstreamoptions */
-export interface WebTransportSendStreamOptions {
+export interface WebTransportSendStreamOptions extends WebTransportSendOptions {
   /** Waits until the peer allows another stream, instead of rejecting with QuotaExceededError. */
   waitUntilAvailable?: boolean;
-  /** Taken, and without effect: all streams of a session are served alike (docs/divergence.md). */
-  sendOrder?: number;
 }
 
 /** https://www.w3.org/TR/webtransport/#webtransportdatagramswritable */
 export class WebTransportDatagramsWritable extends WritableStream<BufferSource> {
   private constructor();
+  /** Setting it to a group of another session throws InvalidStateError. */
+  sendGroup: WebTransportSendGroup | null;
+  sendOrder: number;
 }
 
 /** The datagrams of a session. https://www.w3.org/TR/webtransport/#webtransportdatagramduplexstream */
 export class WebTransportDatagramDuplexStream {
   private constructor();
-  /** A stream of its own for sending datagrams. */
-  createWritable(): WebTransportDatagramsWritable;
+  /** A stream of its own for sending datagrams. TypeError for a group of another session, InvalidStateError after the end. */
+  createWritable(options?: WebTransportSendOptions): WebTransportDatagramsWritable;
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** The largest datagram that can be sent now, in bytes. A larger one is dropped silently. */
   readonly maxDatagramSize: number;
@@ -174,6 +183,8 @@ export class WebTransport {
   /** Opens a stream. Rejects as `createBidirectionalStream` does. */
   createUnidirectionalStream(options?: WebTransportSendStreamOptions): Promise<WebTransportSendStream>;
   readonly incomingUnidirectionalStreams: ReadableStream<WebTransportReceiveStream>;
+  /** A group of streams and datagrams with send orders of their own. InvalidStateError after the end. */
+  createSendGroup(): WebTransportSendGroup;
   /** Whether sessions over HTTP/2 exist: false. */
   static readonly supportsReliableOnly: boolean;
 
@@ -191,11 +202,41 @@ export class WebTransport {
 /** https://www.w3.org/TR/webtransport/#webtransportsendstream */
 export class WebTransportSendStream extends WritableStream<BufferSource> {
   private constructor();
+  /** Setting it to a group of another session throws InvalidStateError. */
+  sendGroup: WebTransportSendGroup | null;
+  /** Higher ones are sent first, within the group. */
+  sendOrder: number;
+  getStats(): Promise<WebTransportSendStreamStats>;
+  getWriter(): WebTransportWriter;
+}
+
+/** https://www.w3.org/TR/webtransport/#dictdef-webtransportsendstreamstats */
+export interface WebTransportSendStreamStats {
+  bytesWritten: number;
+  /** Only of a stream whose `close()` is fulfilled: before, QUIC does not tell. */
+  bytesSent?: number;
+  /** As `bytesSent`. */
+  bytesAcknowledged?: number;
+}
+
+/** https://www.w3.org/TR/webtransport/#webtransportsendgroup */
+export class WebTransportSendGroup {
+  private constructor();
+  /** The sums over the streams of the group. */
+  getStats(): Promise<WebTransportSendStreamStats>;
 }
 
 /** https://www.w3.org/TR/webtransport/#webtransportreceivestream */
 export class WebTransportReceiveStream extends ReadableStream<Uint8Array<ArrayBuffer>> {
   private constructor();
+  getStats(): Promise<WebTransportReceiveStreamStats>;
+}
+
+/** https://www.w3.org/TR/webtransport/#dictdef-webtransportreceivestreamstats */
+export interface WebTransportReceiveStreamStats {
+  /** Absent while more may have come than the 128 KiB that are read ahead. */
+  bytesReceived?: number;
+  bytesRead: number;
 }
 
 /** https://www.w3.org/TR/webtransport/#webtransportbidirectionalstream */
@@ -203,6 +244,18 @@ export class WebTransportBidirectionalStream {
   private constructor();
   readonly readable: WebTransportReceiveStream;
   readonly writable: WebTransportSendStream;
+}
+
+/** https://www.w3.org/TR/webtransport/#webtransportwriter */
+export class WebTransportWriter extends WritableStreamDefaultWriter<BufferSource> {
+  private constructor();
+  /**
+   * Writes a chunk that must fit into flow control as a whole. Otherwise rejects with AbortError; the stream lives on
+   * unless other writes wait behind, or QUIC has taken a part of the chunk.
+   */
+  atomicWrite(chunk?: BufferSource): Promise<undefined>;
+  /** Throws NotSupportedError: QUIC streams cannot be reset reliably here. */
+  commit(): void;
 }
 
 /** https://www.w3.org/TR/webtransport/#dictdef-webtransporterroroptions */

@@ -21,7 +21,7 @@ const PURE = [
   /\/http3\.rs$/,
   /\/jsep\.rs$/,
   /\/message\//,
-  /\/(message|extensions|deflate|closing|candidate)\.rs$/,
+  /\/(message|extensions|deflate|closing|candidate|scheduler)\.rs$/,
 ];
 
 /** The doors of the API folders: `#[napi]` classes. */

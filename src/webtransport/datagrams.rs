@@ -3,19 +3,21 @@
 //! <https://www.w3.org/TR/webtransport/#datagram-duplex-stream>
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::http3::varint;
+use super::scheduler::Place;
 
 /// Datagrams that wait at most until a script says otherwise: 64 KiB of full packets.
 const OUTGOING: usize = 64;
 
 struct Queue {
-    datagrams: VecDeque<(Instant, Bytes)>,
+    /// Each with its time and, on its way out, its place among the session's senders.
+    datagrams: VecDeque<(Instant, Bytes, Place)>,
     /// More than so many are too many.
     limit: usize,
     max_age: Option<Duration>,
@@ -39,7 +41,7 @@ impl Queue {
     /// Drops what is too old.
     fn expire(&mut self, now: Instant) {
         let Some(max_age) = self.max_age else { return };
-        while let Some((since, _)) = self.datagrams.front()
+        while let Some((since, ..)) = self.datagrams.front()
             && now.duration_since(*since) > max_age
         {
             self.datagrams.pop_front();
@@ -51,7 +53,8 @@ impl Queue {
 /// The datagrams of a session that wait to be sent.
 pub(crate) struct Datagrams {
     outgoing: Mutex<Queue>,
-    to_send: Notify,
+    /// Also the bell of their turns.
+    pub(crate) to_send: Arc<Notify>,
 }
 
 /// Whether JavaScript has to be told.
@@ -75,16 +78,16 @@ impl Default for Datagrams {
     fn default() -> Self {
         Self {
             outgoing: Mutex::new(Queue::new(OUTGOING)),
-            to_send: Notify::new(),
+            to_send: Arc::default(),
         }
     }
 }
 
 impl Datagrams {
     /// Adds one for the network. False when as many wait as may: JavaScript will be told when there is room.
-    pub(crate) fn send(&self, datagram: Bytes, now: Instant) -> bool {
+    pub(crate) fn send(&self, datagram: Bytes, place: Place, now: Instant) -> bool {
         let mut queue = lock(&self.outgoing);
-        queue.datagrams.push_back((now, datagram));
+        queue.datagrams.push_back((now, datagram, place));
         let room = queue.datagrams.len() < queue.limit;
         queue.awaited = !room;
         if queue.datagrams.len() == 1 {
@@ -93,15 +96,36 @@ impl Datagrams {
         room
     }
 
-    /// Waits for one to send. Cancel safe: it stays in the queue until [`Datagrams::sent`]. `None` when those in the
-    /// queue have become too old and JavaScript waits for the room that this made.
-    pub(crate) async fn next_to_send(&self) -> Option<Bytes> {
+    /// The places of those that wait to be sent, each once, in order; none when the queue is empty. Those that have become too
+    /// old are dropped.
+    pub(crate) fn places_to_send(&self) -> Vec<Place> {
+        let mut queue = lock(&self.outgoing);
+        queue.expire(Instant::now());
+        let mut places = Vec::new();
+        for (.., place) in &queue.datagrams {
+            if !places.contains(place) {
+                places.push(*place);
+            }
+        }
+        places
+    }
+
+    /// The first to send from that place. It stays in the queue until [`Datagrams::sent`].
+    pub(crate) fn first_to_send(&self, from: Place) -> Option<Bytes> {
+        let queue = lock(&self.outgoing);
+        let first = queue.datagrams.iter().find(|(.., place)| *place == from);
+        first.map(|(_, datagram, _)| datagram.clone())
+    }
+
+    /// Waits for one to send. Cancel safe. `None` when those in the queue have become too old and JavaScript waits for the
+    /// room that this made.
+    pub(crate) async fn next_to_send(&self) -> Option<Place> {
         loop {
             {
                 let mut queue = lock(&self.outgoing);
                 queue.expire(Instant::now());
-                if let Some((_, datagram)) = queue.datagrams.front() {
-                    return Some(datagram.clone());
+                if let Some((.., place)) = queue.datagrams.front() {
+                    return Some(*place);
                 }
                 if std::mem::take(&mut queue.awaited) {
                     return None;
@@ -111,10 +135,12 @@ impl Datagrams {
         }
     }
 
-    /// Removes the first to send: QUIC has it, or dropped it.
-    pub(crate) fn sent(&self) -> Tell {
+    /// Removes the first to send from that place: QUIC has it, or dropped it.
+    pub(crate) fn sent(&self, from: Place) -> Tell {
         let mut queue = lock(&self.outgoing);
-        queue.datagrams.pop_front();
+        if let Some(index) = queue.datagrams.iter().position(|(.., place)| *place == from) {
+            queue.datagrams.remove(index);
+        }
         if queue.datagrams.len() < queue.limit {
             tell(&mut queue.awaited)
         } else {
@@ -179,9 +205,9 @@ mod tests {
         let datagrams = Datagrams::default();
         datagrams.set_outgoing_limit(2);
         let now = Instant::now();
-        assert!(datagrams.send(Bytes::from_static(b"1"), now));
-        assert!(!datagrams.send(Bytes::from_static(b"2"), now));
-        assert_eq!(datagrams.sent(), Tell::Now);
-        assert_eq!(datagrams.sent(), Tell::No);
+        assert!(datagrams.send(Bytes::from_static(b"1"), Place::default(), now));
+        assert!(!datagrams.send(Bytes::from_static(b"2"), Place::default(), now));
+        assert_eq!(datagrams.sent(Place::default()), Tell::Now);
+        assert_eq!(datagrams.sent(Place::default()), Tell::No);
     }
 }

@@ -20,6 +20,7 @@ use super::incoming_datagrams::IncomingDatagrams;
 use super::limits::CLOSE_TIMEOUT;
 use super::session::{INTERNAL, WebTransportEvent};
 use super::streams::{Direction, Opening, ReceiveHalf, SendHalf, Stream, Streams, Tell};
+use super::turnstile::{DatagramTurns, Turnstile};
 use super::underlying::Underlying;
 use super::{receive_stream, send_stream, statistics};
 use crate::hub::{Payload, Port, Terminal};
@@ -68,6 +69,8 @@ pub(crate) struct Session {
     pub(crate) incoming_datagrams: IncomingDatagrams,
     /// What it shares with the other sessions of its connection.
     pub(crate) underlying: Arc<Underlying>,
+    /// Where those with a send group or a send order wait for their turn.
+    pub(crate) turnstile: Turnstile,
     /// Cancelled when the session has ended: all its streams end too.
     pub(crate) ended: CancellationToken,
     /// How long streams that are finished wait, after the session's end, to hear that the peer has everything.
@@ -98,6 +101,7 @@ impl Session {
             streams: Streams::default(),
             datagrams: Datagrams::default(),
             incoming_datagrams: IncomingDatagrams::default(),
+            turnstile: Turnstile::new(underlying.clone()),
             underlying,
             ended: CancellationToken::new(),
             patience: OnceLock::new(),
@@ -255,10 +259,15 @@ impl Session {
     /// Sends the datagrams that scripts wrote.
     pub(crate) async fn send_datagrams(&self) -> quinn::ConnectionError {
         use quinn::SendDatagramError as Refused;
+        let mut turns = DatagramTurns::new(self);
         loop {
             let tell = match self.datagrams.next_to_send().await {
                 None => datagrams::Tell::Now,
-                Some(datagram) => {
+                Some(first) => {
+                    let place = turns.next(first).await;
+                    let Some(datagram) = self.datagrams.first_to_send(place) else {
+                        continue;
+                    };
                     let payload = datagram.len() - datagrams::overhead(self.id);
                     match self.connection.send_datagram_wait(datagram).await {
                         Ok(()) => self.underlying.sent(payload),
@@ -266,7 +275,7 @@ impl Session {
                         Err(Refused::TooLarge | Refused::UnsupportedByPeer | Refused::Disabled) => {}
                         Err(Refused::ConnectionLost(error)) => return error,
                     }
-                    self.datagrams.sent()
+                    self.datagrams.sent(place)
                 }
             };
             if tell == datagrams::Tell::Now {

@@ -37,7 +37,7 @@ impl ConnectionLimits {
             streams: CONCURRENT_STREAMS,
             unread_stream_bytes: 1_250_000,
             unread_bytes: 16 * 1024 * 1024,
-            queued_bytes: 8 * 1024 * 1024,
+            queued_bytes: QUEUED_BYTES,
             idle_timeout,
             keep_alive_interval: match role {
                 Role::Client => Some(KEEP_ALIVE.min(idle_timeout / 3)),
@@ -85,6 +85,8 @@ pub(crate) struct ServerLimits {
     pub(crate) connection: ConnectionLimits,
 }
 
+/// What we hold of a whole connection until the peer has acknowledged it, unless an option says otherwise.
+pub(crate) const QUEUED_BYTES: u32 = 8 * 1024 * 1024;
 /// quinn's own datagram queue towards the network. Ours stands before it and knows ages, so this one is short.
 const DATAGRAM_SEND_BUFFER: usize = 64 * 1024;
 /// quinn's own datagram queue from the network; a smaller one loses datagrams of a burst before we see them.

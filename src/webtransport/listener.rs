@@ -380,6 +380,8 @@ async fn serve(shared: Arc<Shared>, incoming: Incoming, handshake: OwnedSemaphor
     let client: Arc<[String]> = shared.client_tls(&quic).into();
     let (http3, mut received) = Http3::new(quic.clone(), Role::Server, shared.limits.sessions_per_connection);
     http3.underlying.allow(shared.limits.connection.streams);
+    let window = &http3.underlying.send_window;
+    window.set_limit(shared.limits.connection.queued_bytes.into());
     let mut requests = JoinSet::new();
     let mut serving = std::pin::pin!(http3.clone().serve());
     let mut closing = false;

@@ -67,6 +67,17 @@ impl WebTransportReceiveStream {
         self.queue.read(&mut target) as f64
     }
 
+    /// How many bytes have come, in order; −1 when more of them may stand in QUIC.
+    #[napi(catch_unwind)]
+    pub fn received(&self) -> f64 {
+        let state = self.queue.state();
+        if state.bytes >= AHEAD && !state.finished {
+            -1.0
+        } else {
+            state.received as f64
+        }
+    }
+
     /// Tells the peer that nobody will read the rest: STOP_SENDING with an application's code.
     #[napi(catch_unwind)]
     pub fn stop(&self, code: u32) {
@@ -85,6 +96,8 @@ impl Drop for WebTransportReceiveStream {
 struct State {
     chunks: VecDeque<Bytes>,
     bytes: usize,
+    /// All that has ever come.
+    received: u64,
     /// The peer has finished; what is in the queue is the rest.
     finished: bool,
     /// JavaScript waits for bytes.
@@ -156,6 +169,7 @@ impl ReceiveQueue {
     fn arrived(&self, chunk: Bytes) -> bool {
         let mut state = self.state();
         state.bytes += chunk.len();
+        state.received += chunk.len() as u64;
         if !chunk.is_empty() {
             state.chunks.push_back(chunk);
         }

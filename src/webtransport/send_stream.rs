@@ -2,33 +2,31 @@
 //!
 //! JavaScript puts chunks into a short queue of ours; the stream's task moves them into QUIC as flow control allows.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use napi::bindgen_prelude::BufferSlice;
 use napi_derive::napi;
 use quinn::{SendStream, StoppedError, VarInt, WriteError};
-use tokio::sync::Notify;
 
 use super::established::{Session, varint};
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
+use super::scheduler::Place;
+use super::send_queue::{End, Held, Next, SendQueue};
 use super::session::{WebTransportEvent, WebTransportSession};
 use super::streams::SendHalf;
+use super::turnstile::{PIECE, Turn};
 use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Payload, Port};
-
-/// Bytes that a stream holds before QUIC has taken them, so that QUIC never waits for JavaScript between two writes.
-const AHEAD: usize = 128 * 1024;
-/// When a script that waits is told to write on.
-const LOW: usize = AHEAD / 2;
-/// Chunks handed to QUIC at once.
-const BATCH: usize = 16;
 
 /// The native half of a `WebTransportSendStream`.
 #[napi]
 pub struct WebTransportSendStream {
     queue: Arc<SendQueue>,
+    session: Weak<Session>,
 }
 
 #[napi]
@@ -47,15 +45,41 @@ impl WebTransportSendStream {
             queue: queue.clone(),
             session: session.clone(),
             port: port.clone(),
+            held: Held::default(),
+            turn: None,
         };
         session.run_stream(&port, WebTransportEvent::SendEnded, task.run());
-        Ok(Self { queue })
+        Ok(Self {
+            queue,
+            session: Arc::downgrade(&session),
+        })
+    }
+
+    /// Gives the stream its place among the session's senders: a send group, 0 for the null group, and an order, a whole
+    /// number within 64 bits.
+    #[napi(catch_unwind)]
+    pub fn set_place(&self, group: u32, order: f64) {
+        // A session that has ended sends nothing.
+        if let Some(session) = self.session.upgrade() {
+            // A float becomes the nearest integer that there is.
+            let place = Place {
+                group,
+                order: order as i64,
+            };
+            self.queue.set_place(place, &session);
+        }
     }
 
     /// Copies a chunk into the queue. False when the queue is full now: `Writable` says when it no longer is.
     #[napi(catch_unwind)]
     pub fn write(&self, chunk: BufferSlice<'_>) -> bool {
         self.queue.write(Bytes::copy_from_slice(&chunk))
+    }
+
+    /// Queues a chunk that is taken as a whole or not at all; `AtomicWritten` says which.
+    #[napi(catch_unwind)]
+    pub fn write_atomic(&self, chunk: BufferSlice<'_>) {
+        self.queue.write_atomic(Bytes::copy_from_slice(&chunk));
     }
 
     /// Ends the stream after what was written; `Finished` says when the peer has all.
@@ -78,114 +102,6 @@ impl Drop for WebTransportSendStream {
     }
 }
 
-/// How a script has ended the stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Open,
-    Finish,
-    Reset(u32),
-}
-
-struct State {
-    chunks: VecDeque<Bytes>,
-    bytes: usize,
-    /// JavaScript waits for room.
-    awaited: bool,
-    end: End,
-}
-
-struct SendQueue {
-    state: Mutex<State>,
-    changed: Notify,
-}
-
-/// What the task has to do next.
-enum Next {
-    Write,
-    Finish,
-    Reset(u32),
-    Wait,
-}
-
-impl SendQueue {
-    fn new(header: Bytes) -> Self {
-        let chunks = if header.is_empty() {
-            VecDeque::new()
-        } else {
-            VecDeque::from([header])
-        };
-        let state = State {
-            chunks,
-            bytes: 0,
-            awaited: false,
-            end: End::Open,
-        };
-        Self {
-            state: Mutex::new(state),
-            changed: Notify::new(),
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self, chunk: Bytes) -> bool {
-        let mut state = self.state();
-        state.bytes += chunk.len();
-        if !chunk.is_empty() {
-            state.chunks.push_back(chunk);
-        }
-        state.awaited = state.bytes > AHEAD;
-        if state.chunks.len() == 1 {
-            self.changed.notify_one();
-        }
-        !state.awaited
-    }
-
-    fn end(&self, end: End) {
-        let mut state = self.state();
-        if !matches!(state.end, End::Reset(_)) {
-            state.end = end;
-        }
-        self.changed.notify_one();
-    }
-
-    fn abandon(&self) {
-        let mut state = self.state();
-        if state.end == End::Open {
-            state.end = End::Reset(0);
-            self.changed.notify_one();
-        }
-    }
-
-    /// Moves chunks that wait into `batch`, as far as it has places.
-    fn next(&self, batch: &mut VecDeque<Bytes>) -> Next {
-        let mut state = self.state();
-        if let End::Reset(code) = state.end {
-            return Next::Reset(code);
-        }
-        while batch.len() < BATCH
-            && let Some(chunk) = state.chunks.pop_front()
-        {
-            batch.push_back(chunk);
-        }
-        match (batch.is_empty(), state.end) {
-            (false, _) => Next::Write,
-            (true, End::Finish) => Next::Finish,
-            (true, End::Open | End::Reset(_)) => Next::Wait,
-        }
-    }
-
-    /// QUIC has taken so many bytes. True when JavaScript has to be told of the room.
-    fn taken(&self, bytes: usize) -> bool {
-        let mut state = self.state();
-        // The header, which is not counted, goes first.
-        state.bytes = state.bytes.saturating_sub(bytes);
-        state.bytes <= LOW && std::mem::take(&mut state.awaited)
-    }
-}
-
 /// What the stream's task knows.
 struct Task {
     stream: SendStream,
@@ -194,6 +110,18 @@ struct Task {
     port: Arc<Port>,
     /// What is left of the stream's header, which is no script's.
     header: usize,
+    held: Held,
+    /// Its place in the line, where turns are taken.
+    turn: Option<Turn>,
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.queue.over(&self.session);
+        if let Some(turn) = &self.turn {
+            self.session.turnstile.leave(turn);
+        }
+    }
 }
 
 /// How a stream ended that was not finished.
@@ -204,6 +132,29 @@ enum Ended {
     Reset,
     /// Its session or connection is gone.
     SessionGone,
+}
+
+impl From<WriteError> for Ended {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Stopped(code) => Self::Stopped(code),
+            WriteError::ConnectionLost(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected => Self::SessionGone,
+        }
+    }
+}
+
+/// What QUIC has taken.
+enum Handed {
+    Bytes(usize),
+    Atomic { taken: Atomic, bytes: usize },
+}
+
+/// How much of a chunk QUIC has taken that was to be taken as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Atomic {
+    Nothing = 0,
+    All = 1,
+    Part = 2,
 }
 
 /// What QUIC says at the end of a stream.
@@ -240,15 +191,12 @@ impl Task {
     }
 
     async fn write_all(&mut self) -> std::result::Result<(), Ended> {
-        let stopped = self.stream.stopped();
-        let mut stopped = std::pin::pin!(stopped);
-        let session = self.session.clone();
-        let gone = session.ended.cancelled();
-        let mut gone = std::pin::pin!(gone);
-        let mut batch = VecDeque::with_capacity(BATCH);
+        let mut stopped = pin!(self.stream.stopped());
+        let (session, queue) = (self.session.clone(), self.queue.clone());
+        let mut gone = pin!(session.ended.cancelled());
         let mut finished = false;
         loop {
-            let writing = match self.queue.next(&mut batch) {
+            let writing = match queue.next(&mut self.held) {
                 Next::Write => true,
                 Next::Finish if !finished => {
                     finished = true;
@@ -263,6 +211,9 @@ impl Task {
                     return Err(Ended::Reset);
                 }
             };
+            if !writing && let Some(turn) = &self.turn {
+                session.turnstile.rest(turn);
+            }
             tokio::select! {
                 biased;
                 // Before the session's end: a stream that the peer has whole has not been lost with it.
@@ -276,25 +227,85 @@ impl Task {
                     let _done = self.stream.reset(varint(ErrorCode::WT_SESSION_GONE));
                     return Err(Ended::SessionGone);
                 }
-                written = self.stream.write_chunks(batch.make_contiguous()), if writing => match written {
-                    Ok(written) => {
-                        batch.drain(..written.chunks);
-                        let header = self.header.min(written.bytes);
+                handed = poll_fn(|context| self.poll_hand_over(context)), if writing => match handed? {
+                    Handed::Bytes(bytes) => {
+                        let header = self.header.min(bytes);
                         self.header -= header;
-                        session.underlying.sent(written.bytes - header);
-                        if self.queue.taken(written.bytes) {
+                        session.underlying.sent(bytes - header);
+                        if queue.taken(bytes) {
                             self.port.emit(WebTransportEvent::Writable, 0, 0, Payload::None);
                         }
                     }
-                    Err(WriteError::Stopped(code)) => return Err(Ended::Stopped(code)),
-                    Err(WriteError::ConnectionLost(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected) => {
-                        return Err(Ended::SessionGone);
+                    Handed::Atomic { taken, bytes } => {
+                        session.underlying.sent(bytes);
+                        self.port.emit(WebTransportEvent::AtomicWritten, taken as u32, 0, Payload::None);
                     }
                 },
-                () = self.queue.changed.notified() => {}
+                () = queue.changed.notified() => {}
             }
         }
     }
+
+    /// Hands bytes over to QUIC, in turn with the session's other senders where turns are taken.
+    fn poll_hand_over(&mut self, context: &mut Context<'_>) -> Poll<std::result::Result<Handed, Ended>> {
+        let turnstile = &self.session.turnstile;
+        if turnstile.is_used() {
+            let place = self.queue.place();
+            let turn = self
+                .turn
+                .get_or_insert_with(|| turnstile.enter(place, self.queue.changed.clone()));
+            let (stream, held) = (&mut self.stream, &mut self.held);
+            return turnstile.poll_write(turn, place, || poll_write(stream, held, PIECE, context));
+        }
+        if let Some(turn) = self.turn.take() {
+            turnstile.leave(&turn);
+        }
+        poll_write(&mut self.stream, &mut self.held, usize::MAX, context).map(|(_, handed)| handed)
+    }
+}
+
+/// Hands bytes over to QUIC, `most` unless they are to be taken as a whole. The bytes that it took are counted, also for one that is only
+/// taken in part.
+fn poll_write(
+    stream: &mut SendStream,
+    held: &mut Held,
+    most: usize,
+    context: &mut Context<'_>,
+) -> Poll<(u64, std::result::Result<Handed, Ended>)> {
+    if let Some(chunk) = held.atomic.take() {
+        let length = chunk.len();
+        let handed = |taken, bytes| (bytes as u64, Ok(Handed::Atomic { taken, bytes }));
+        return Poll::Ready(match pin!(stream.write_chunks(&mut [chunk])).poll(context) {
+            // Flow control leaves no room at all.
+            Poll::Pending => handed(Atomic::Nothing, 0),
+            Poll::Ready(Ok(written)) if written.bytes == length => handed(Atomic::All, length),
+            Poll::Ready(Ok(written)) => handed(Atomic::Part, written.bytes),
+            Poll::Ready(Err(error)) => (0, Err(error.into())),
+        });
+    }
+    let mut cut: Bytes;
+    let chunks = match held.batch.front() {
+        Some(front) if front.len() > most => {
+            cut = front.slice(..most);
+            std::slice::from_mut(&mut cut)
+        }
+        Some(_) if most < usize::MAX => &mut held.batch.make_contiguous()[..1],
+        Some(_) | None => held.batch.make_contiguous(),
+    };
+    let written = ready!(pin!(stream.write_chunks(chunks)).poll(context));
+    Poll::Ready(match written {
+        Ok(written) => {
+            if let Some(front) = held.batch.front_mut()
+                && front.len() > most
+            {
+                front.advance(written.bytes);
+            } else {
+                held.batch.drain(..written.chunks);
+            }
+            (written.bytes as u64, Ok(Handed::Bytes(written.bytes)))
+        }
+        Err(error) => (0, Err(error.into())),
+    })
 }
 
 /// A stream that opens or ends without JavaScript: its session ended first, or nobody took it.

@@ -17,6 +17,7 @@ use super::established::{Close, Closer, Session};
 use super::http3::connect::ConnectRequest;
 use super::incoming_datagrams::Lost;
 use super::preferences::{CongestionControl, Preferences};
+use super::scheduler::Place;
 use super::statistics;
 use super::streams::{Direction, Opening};
 use crate::error::Result;
@@ -114,6 +115,8 @@ pub enum WebTransportEvent {
     Ended,
     /// Sending stream: there is room for more.
     Writable,
+    /// Sending stream: what became of a chunk that was to be taken as a whole. a: 0 nothing of it was, 1 all, 2 a part.
+    AtomicWritten,
     /// Sending stream, terminal: the peer has everything.
     Finished,
     /// Sending stream, terminal: the peer wants no more. a: code; b: 1 if the code is the application's.
@@ -216,13 +219,19 @@ impl WebTransportSession {
         key.unwrap_or(0)
     }
 
-    /// Queues a datagram. False when the queue is full now: `DatagramsWritable` says when it no longer is.
+    /// Queues a datagram, in the place of a send group, 0 for the null group, and an order, a whole number within 64
+    /// bits. False when the queue is full now: `DatagramsWritable` says when it no longer is.
     #[napi(catch_unwind)]
-    pub fn send_datagram(&self, payload: BufferSlice<'_>) -> bool {
+    pub fn send_datagram(&self, payload: BufferSlice<'_>, group: u32, order: f64) -> bool {
         self.session().is_none_or(|session| {
-            session
-                .datagrams
-                .send(datagrams::encode(session.id, &payload), Instant::now())
+            // A float becomes the nearest integer that there is.
+            let place = Place {
+                group,
+                order: order as i64,
+            };
+            session.turnstile.used_by_datagrams(place);
+            let datagram = datagrams::encode(session.id, &payload);
+            session.datagrams.send(datagram, place, Instant::now())
         })
     }
 

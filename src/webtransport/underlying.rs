@@ -7,10 +7,13 @@ use quinn::{Connection, VarInt};
 use super::http3::exporter;
 use super::limits::{CONCURRENT_STREAMS, anticipated};
 use super::streams::Direction;
+use super::turnstile::SendWindow;
 
 /// The connection under sessions, and what is counted and agreed for it as a whole.
 pub(crate) struct Underlying {
     connection: Connection,
+    /// How much QUIC may hold until that is acknowledged.
+    pub(crate) send_window: SendWindow,
     /// What scripts have sent and QUIC has taken, without what frames it.
     bytes_sent: AtomicU64,
     /// Streams of each kind that the peer may have open, as far as a script has raised that.
@@ -20,8 +23,9 @@ pub(crate) struct Underlying {
 
 impl Underlying {
     /// That of a new connection.
-    pub(crate) const fn new(connection: Connection) -> Self {
+    pub(crate) fn new(connection: Connection) -> Self {
         Self {
+            send_window: SendWindow::new(connection.clone()),
             connection,
             bytes_sent: AtomicU64::new(0),
             bidirectional: AtomicU32::new(CONCURRENT_STREAMS),

@@ -2,6 +2,7 @@
 
 import { defineInterface, illegalConstructor } from '../webidl.js';
 import { createReceiveStream, type WebTransportReceiveStream } from './receive-stream.js';
+import type { SendPlaceOptions } from './send-group.js';
 import { createSendStream, type WebTransportSendStream } from './send-stream.js';
 import type { Session } from './session.js';
 
@@ -10,9 +11,9 @@ class Halves {
   readonly readable: WebTransportReceiveStream;
   readonly writable: WebTransportSendStream;
 
-  constructor(session: Session, key: number) {
+  constructor(session: Session, key: number, options: SendPlaceOptions | undefined) {
     this.readable = createReceiveStream(session, key);
-    this.writable = createSendStream(session, key);
+    this.writable = createSendStream(session, key, options);
   }
 }
 
@@ -35,6 +36,10 @@ export class WebTransportBidirectionalStream {
 
 defineInterface(WebTransportBidirectionalStream, { constructorLength: 0 });
 
-export function createBidirectionalStream(session: Session, key: number): WebTransportBidirectionalStream {
-  return new WebTransportBidirectionalStream(new Halves(session, key));
+export function createBidirectionalStream(
+  session: Session,
+  key: number,
+  options?: SendPlaceOptions,
+): WebTransportBidirectionalStream {
+  return new WebTransportBidirectionalStream(new Halves(session, key, options));
 }

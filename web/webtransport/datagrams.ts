@@ -1,17 +1,23 @@
 // https://www.w3.org/TR/webtransport/#datagram-duplex-stream
 
+import { DOMException } from '../errors.js';
 import { WritableStream } from '../streams.js';
 import {
   BufferSource,
   defineInterface,
-  dictionary,
   illegalConstructor,
-  longLong,
   nullable,
   unrestrictedDouble,
   unsignedLong,
 } from '../webidl.js';
 import { IncomingDatagrams } from './incoming-datagrams.js';
+import {
+  checkSendGroup,
+  SendPlace,
+  type SendPlaceOptions,
+  type WebTransportSendGroup,
+  WebTransportSendOptions,
+} from './send-group.js';
 import type { Session } from './session.js';
 
 /** What `maxDatagramSize` says before the path is known: every QUIC path takes so much. */
@@ -21,10 +27,6 @@ const LONGEST = 65_535;
 /** The queue's limit at first; the same number stands in `src/webtransport/datagrams.rs`. */
 const OUTGOING = 64;
 
-const WebTransportSendOptions = dictionary('WebTransportSendOptions', {
-  sendOrder: { type: longLong(), default: () => 0 },
-});
-
 interface Settle {
   resolve(): void;
   reject(reason: unknown): void;
@@ -33,10 +35,12 @@ interface Settle {
 /** The underlying sink of one writable of a session. */
 class Sink {
   readonly #datagrams: Datagrams;
+  readonly place: SendPlace;
   controller!: WritableStreamDefaultController;
 
-  constructor(datagrams: Datagrams) {
+  constructor(datagrams: Datagrams, place: SendPlace) {
     this.#datagrams = datagrams;
+    this.place = place;
   }
 
   start(controller: WritableStreamDefaultController): void {
@@ -44,14 +48,33 @@ class Sink {
   }
 
   write(chunk: unknown): Promise<void> | undefined {
-    return this.#datagrams.send(BufferSource(chunk, "Failed to execute 'write': chunk"));
+    return this.#datagrams.send(BufferSource(chunk, "Failed to execute 'write': chunk"), this.place);
   }
 }
 
 export class WebTransportDatagramsWritable extends WritableStream<unknown> {
+  readonly #place: SendPlace;
+
   constructor(sink?: unknown) {
     if (!(sink instanceof Sink)) throw illegalConstructor();
     super(sink);
+    this.#place = sink.place;
+  }
+
+  get sendGroup(): WebTransportSendGroup | null {
+    return this.#place.sendGroup;
+  }
+
+  set sendGroup(value: unknown) {
+    this.#place.setSendGroup(value);
+  }
+
+  get sendOrder(): number {
+    return this.#place.sendOrder;
+  }
+
+  set sendOrder(value: unknown) {
+    this.#place.setSendOrder(value);
   }
 }
 
@@ -61,7 +84,7 @@ defineInterface(WebTransportDatagramsWritable, { constructorLength: 0 });
 export class Datagrams {
   readonly #session: Session;
   /** Writes that wait for room, or for the session. */
-  readonly #waiting: { bytes: Uint8Array | undefined; settle: Settle }[] = [];
+  readonly #waiting: { bytes: Uint8Array | undefined; place: SendPlace; settle: Settle }[] = [];
   /** Weak, so that a writable that nobody has is not kept. */
   #writables: WeakRef<Sink>[] = [];
   readonly incoming: IncomingDatagrams;
@@ -72,8 +95,17 @@ export class Datagrams {
     this.incoming = new IncomingDatagrams(session, session.preferences.datagramsReadableType);
   }
 
-  createWritable(): WebTransportDatagramsWritable {
-    const sink = new Sink(this);
+  /** https://www.w3.org/TR/webtransport/#dom-webtransportdatagramduplexstream-createwritable */
+  createWritable(options?: SendPlaceOptions): WebTransportDatagramsWritable {
+    const place = new SendPlace(this.#session);
+    if (options !== undefined) {
+      // 3.
+      checkSendGroup(this.#session, options.sendGroup);
+      // 4.
+      if (this.#session.isOver) throw new DOMException('the session has ended', 'InvalidStateError');
+      place.take(options);
+    }
+    const sink = new Sink(this, place);
     const writable = new WebTransportDatagramsWritable(sink);
     this.#writables = this.#writables.filter((other) => other.deref() !== undefined);
     this.#writables.push(new WeakRef(sink));
@@ -97,19 +129,23 @@ export class Datagrams {
   }
 
   /** https://www.w3.org/TR/webtransport/#writedatagrams */
-  send(bytes: Uint8Array): Promise<void> | undefined {
+  send(bytes: Uint8Array, place: SendPlace): Promise<void> | undefined {
     // What can't fit is dropped, as the specification says.
     if (bytes.byteLength > LONGEST || this.#session.isOver) return undefined;
     if (this.#session.isOpen) {
-      if (this.#waiting.length === 0 && this.#session.native.sendDatagram(bytes)) return undefined;
-      return this.#wait(this.#waiting.length === 0 ? undefined : bytes.slice());
+      if (this.#waiting.length === 0 && this.#hand(bytes, place)) return undefined;
+      return this.#wait(this.#waiting.length === 0 ? undefined : bytes.slice(), place);
     }
-    return this.#wait(bytes.slice());
+    return this.#wait(bytes.slice(), place);
   }
 
-  #wait(bytes: Uint8Array | undefined): Promise<void> {
+  #hand(bytes: Uint8Array, place: SendPlace): boolean {
+    return this.#session.native.sendDatagram(bytes, place.group, place.sendOrder);
+  }
+
+  #wait(bytes: Uint8Array | undefined, place: SendPlace): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ bytes, settle: { resolve, reject } });
+      this.#waiting.push({ bytes, place, settle: { resolve, reject } });
       this.#session.keep();
     });
   }
@@ -119,7 +155,7 @@ export class Datagrams {
     for (;;) {
       const [first] = this.#waiting;
       if (first === undefined) return;
-      if (first.bytes !== undefined && !this.#session.native.sendDatagram(first.bytes)) {
+      if (first.bytes !== undefined && !this.#hand(first.bytes, first.place)) {
         // It is in the queue; the next has to wait.
         first.bytes = undefined;
         return;
@@ -164,8 +200,9 @@ export class WebTransportDatagramDuplexStream {
   }
 
   createWritable(options?: unknown): WebTransportDatagramsWritable {
-    WebTransportSendOptions(options, "Failed to execute 'createWritable': options");
-    return this.#datagrams.createWritable();
+    return this.#datagrams.createWritable(
+      WebTransportSendOptions(options, "Failed to execute 'createWritable': options"),
+    );
   }
 
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {

@@ -5,6 +5,8 @@ export { generateCertificate } from './certificate.js';
 export { WebTransportDatagramDuplexStream, WebTransportDatagramsWritable } from './datagrams.js';
 export { WebTransportError } from './error.js';
 export { WebTransportReceiveStream } from './receive-stream.js';
+export { WebTransportSendGroup } from './send-group.js';
 export { WebTransportSendStream } from './send-stream.js';
 export { WebTransportServer } from './server.js';
 export { WebTransport } from './web-transport.js';
+export { WebTransportWriter } from './writer.js';

@@ -8,7 +8,7 @@ export interface NativeSession {
   close(code: number, reason: string): void;
   openStream(bidirectional: boolean, operation: number | undefined): number;
   acceptStream(bidirectional: boolean): number;
-  sendDatagram(payload: Uint8Array): boolean;
+  sendDatagram(payload: Uint8Array, group: number, order: number): boolean;
   takeDatagrams(bytes: Uint8Array, marks: Uint8Array): number;
   waitingDatagrams(): number;
   loseDatagrams(dropped: number, expired: number): void;
@@ -21,7 +21,9 @@ export interface NativeSession {
 }
 
 export interface NativeSendStream {
+  setPlace(group: number, order: number): void;
   write(chunk: Uint8Array): boolean;
+  writeAtomic(chunk: Uint8Array): void;
   finish(): void;
   reset(code: number): void;
 }
@@ -29,6 +31,7 @@ export interface NativeSendStream {
 export interface NativeReceiveStream {
   available(): number;
   read(target: Uint8Array): number;
+  received(): number;
   stop(code: number): void;
 }
 
@@ -93,6 +96,7 @@ type EventName =
   | 'DatagramsWritable'
   | 'Ended'
   | 'Writable'
+  | 'AtomicWritten'
   | 'Finished'
   | 'Stopped'
   | 'SendEnded'

@@ -7,6 +7,12 @@ import { codeOf, sessionError, WebTransportError } from './error.js';
 import { Kind, NativeReceiveStream } from './native.js';
 import type { Session } from './session.js';
 
+/** https://www.w3.org/TR/webtransport/#dictdef-webtransportreceivestreamstats, as far as QUIC tells. */
+interface ReceiveStreamStats {
+  bytesReceived?: number;
+  bytesRead: number;
+}
+
 /** The largest chunk that a read without a buffer of its own gets. */
 const CHUNK = 64 * 1024;
 /** From this length on memory is not cleared before it is filled. */
@@ -20,6 +26,9 @@ class Source {
   #native: NativeReceiveStream | undefined;
   #registration: Registration | undefined;
   #controller: ReadableByteStreamController | undefined;
+  #bytesRead = 0;
+  /** What had come when the stream ended; −1 when more of it may have stood in QUIC. */
+  #bytesReceived = 0;
 
   constructor(session: Session, key: number) {
     this.#session = session;
@@ -66,13 +75,16 @@ class Source {
     const request = controller.byobRequest;
     if (request?.view) {
       const { buffer, byteOffset, byteLength } = request.view;
-      request.respond(native.read(new Uint8Array(buffer, byteOffset, Math.min(available, byteLength))));
+      const length = native.read(new Uint8Array(buffer, byteOffset, Math.min(available, byteLength)));
+      this.#bytesRead += length;
+      request.respond(length);
       return;
     }
     const length = Math.min(available, CHUNK);
     // `read` fills every byte.
     const bytes = length < UNCLEARED ? new Uint8Array(length) : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     native.read(bytes);
+    this.#bytesRead += length;
     controller.enqueue(bytes);
   }
 
@@ -88,7 +100,14 @@ class Source {
       this.#registration.close();
       this.#session.removeStream(this.#registration);
     }
+    this.#bytesReceived = this.#native?.received() ?? this.#bytesReceived;
     this.#native = undefined;
+  }
+
+  stats(): ReceiveStreamStats {
+    const bytesRead = this.#bytesRead;
+    const bytesReceived = this.#native?.received() ?? this.#bytesReceived;
+    return bytesReceived < 0 ? { bytesRead } : { bytesReceived, bytesRead };
   }
 
   /** Errors the stream: the peer gave it up, or its session has ended. */
@@ -136,6 +155,10 @@ export class WebTransportReceiveStream extends ReadableStream<Uint8Array<ArrayBu
 
   static {
     dispatch = (stream, kind, a, b) => stream.#source.dispatch(kind, a, b);
+  }
+
+  async getStats(): Promise<ReceiveStreamStats> {
+    return this.#source.stats();
   }
 }
 

@@ -1,11 +1,26 @@
 // https://www.w3.org/TR/webtransport/#send-stream
 
+import { DOMException } from '../errors.js';
 import { type Dispatch, hub, type Registration } from '../hub.js';
 import { WritableStream } from '../streams.js';
 import { BufferSource, defineInterface, illegalConstructor } from '../webidl.js';
 import { codeOf, sessionError, WebTransportError } from './error.js';
 import { Kind, NativeSendStream } from './native.js';
+import { SendPlace, type SendPlaceOptions, type WebTransportSendGroup } from './send-group.js';
 import type { Session } from './session.js';
+import { AtomicChunk, type AtomicWrites, WebTransportWriter, WriterKey } from './writer.js';
+
+/** https://www.w3.org/TR/webtransport/#dictdef-webtransportsendstreamstats, as far as QUIC tells. */
+interface SendStreamStats {
+  bytesWritten: number;
+  bytesSent?: number;
+  bytesAcknowledged?: number;
+}
+
+const CHUNK = "Failed to execute 'write' on 'WritableStreamDefaultWriter': chunk";
+
+/** What became of an atomic write: the `a` of `AtomicWritten`. */
+const ATOMIC = { nothing: 0, all: 1, part: 2 } as const;
 
 interface Settle {
   resolve(): void;
@@ -13,19 +28,29 @@ interface Settle {
 }
 
 /** The underlying sink: what a write, a close and an abort do on the network. */
-class Sink {
+class Sink implements AtomicWrites {
   readonly #session: Session;
   readonly #key: number;
+  readonly place: SendPlace;
   #native: NativeSendStream | undefined;
   #registration: Registration | undefined;
   #controller: WritableStreamDefaultController | undefined;
   /** The write or the close that waits for the network. */
   #pending: Settle | undefined;
+  /** The length of the chunk that waits. */
+  #pendingBytes = 0;
+  /** The chunk that waits, if it is to be taken as a whole. */
+  #atomic: AtomicChunk | undefined;
+  readonly atomicWrites = new Set<AtomicChunk>();
   #listens = false;
+  /** The peer has acknowledged everything. */
+  #finished = false;
 
-  constructor(session: Session, key: number) {
+  constructor(session: Session, key: number, options: SendPlaceOptions | undefined) {
     this.#session = session;
     this.#key = key;
+    this.place = new SendPlace(session, this);
+    if (options !== undefined) this.place.take(options);
   }
 
   start(controller: WritableStreamDefaultController): void {
@@ -47,12 +72,63 @@ class Sink {
       // errors this stream too.
     }
     this.#session.addStream(registration, Kind.SendEnded);
+    if (this.place.isOwn) this.moved();
   }
 
+  /** The native half hears where the stream stands. */
+  moved(): void {
+    this.#native?.setPlace(this.place.group, this.place.sendOrder);
+  }
+
+  stats(): SendStreamStats {
+    const { bytesWritten } = this.place;
+    return this.#finished
+      ? { bytesWritten, bytesSent: bytesWritten, bytesAcknowledged: bytesWritten }
+      : { bytesWritten };
+  }
+
+  /** https://www.w3.org/TR/webtransport/#webtransportsendstream-write */
   write(chunk: unknown): Promise<void> | undefined {
-    const bytes = BufferSource(chunk, "Failed to execute 'write' on 'WritableStreamDefaultWriter': chunk");
-    if (this.#native === undefined || this.#native.write(bytes)) return undefined;
+    if (chunk instanceof AtomicChunk) return this.#writeAtomic(chunk);
+    const bytes = BufferSource(chunk, CHUNK);
+    if (this.#native === undefined) return undefined;
+    this.#pendingBytes = bytes.byteLength;
+    if (!this.#native.write(bytes)) return this.#wait();
+    this.#wrote();
+    return undefined;
+  }
+
+  #writeAtomic(request: AtomicChunk): Promise<void> | undefined {
+    if (request.aborted) return undefined;
+    const bytes = BufferSource(request.chunk, CHUNK);
+    if (this.#native === undefined || bytes.byteLength === 0) return undefined;
+    this.#pendingBytes = bytes.byteLength;
+    this.#atomic = request;
+    this.#native.writeAtomic(bytes);
     return this.#wait();
+  }
+
+  #wrote(): void {
+    this.place.wrote(this.#pendingBytes);
+    this.#pendingBytes = 0;
+  }
+
+  /** https://www.w3.org/TR/webtransport/#webtransportsendstream-abort-all-atomic-write-requests */
+  #abortAtomicWrites(request: AtomicChunk): void {
+    const error = new DOMException('flow control has no room for the whole chunk', 'AbortError');
+    // 3. A write among them that may not get lost.
+    if (request.queued > this.atomicWrites.size) {
+      this.#native?.reset(0);
+      this.fail(error);
+      return;
+    }
+    // 4., 5.
+    for (const one of this.atomicWrites) {
+      one.aborted = true;
+      one.reject(error);
+    }
+    this.atomicWrites.clear();
+    this.#settle()?.resolve();
   }
 
   close(): Promise<void> | undefined {
@@ -86,6 +162,7 @@ class Sink {
   #settle(): Settle | undefined {
     const pending = this.#pending;
     this.#pending = undefined;
+    this.#atomic = undefined;
     this.#registration?.letGo();
     return pending;
   }
@@ -108,9 +185,23 @@ class Sink {
   dispatch(kind: number, a: number, b: number): void {
     switch (kind) {
       case Kind.Writable:
+        this.#wrote();
         this.#settle()?.resolve();
         break;
+      case Kind.AtomicWritten:
+        if (this.#atomic === undefined) break;
+        if (a === ATOMIC.nothing) this.#abortAtomicWrites(this.#atomic);
+        else if (a === ATOMIC.all) {
+          this.#wrote();
+          this.#settle()?.resolve();
+        } else {
+          // What QUIC has taken it does not give back.
+          this.#native?.reset(0);
+          this.fail(new DOMException('flow control had room for a part of the chunk only', 'AbortError'));
+        }
+        break;
       case Kind.Finished:
+        this.#finished = true;
         this.#settle()?.resolve();
         this.#end();
         break;
@@ -143,11 +234,35 @@ export class WebTransportSendStream extends WritableStream<unknown> {
   static {
     dispatch = (stream, kind, a, b) => stream.#sink.dispatch(kind, a, b);
   }
+
+  get sendGroup(): WebTransportSendGroup | null {
+    return this.#sink.place.sendGroup;
+  }
+
+  set sendGroup(value: unknown) {
+    this.#sink.place.setSendGroup(value);
+  }
+
+  get sendOrder(): number {
+    return this.#sink.place.sendOrder;
+  }
+
+  set sendOrder(value: unknown) {
+    this.#sink.place.setSendOrder(value);
+  }
+
+  async getStats(): Promise<SendStreamStats> {
+    return this.#sink.stats();
+  }
+
+  override getWriter(): WebTransportWriter {
+    return new WebTransportWriter(new WriterKey(this, this.#sink));
+  }
 }
 
 defineInterface(WebTransportSendStream, { constructorLength: 0 });
 
-/** Makes the stream around a half that the session calls `key`. */
-export function createSendStream(session: Session, key: number): WebTransportSendStream {
-  return new WebTransportSendStream(new Sink(session, key));
+/** Makes the stream around a half that the session calls `key`, in its place if a script has asked for one. */
+export function createSendStream(session: Session, key: number, options?: SendPlaceOptions): WebTransportSendStream {
+  return new WebTransportSendStream(new Sink(session, key, options));
 }

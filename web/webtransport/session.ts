@@ -13,6 +13,7 @@ import { immutable, parseHeaders } from './headers.js';
 import { type ConnectOptions, Kind, NativeSession } from './native.js';
 import { NO_PREFERENCES, type Preferences } from './options.js';
 import { createReceiveStream, type WebTransportReceiveStream } from './receive-stream.js';
+import { checkSendGroup, type SendPlaceOptions } from './send-group.js';
 import { createSendStream, type WebTransportSendStream } from './send-stream.js';
 
 export type State = 'connecting' | 'connected' | 'draining' | 'closed' | 'failed';
@@ -20,6 +21,11 @@ export type State = 'connecting' | 'connected' | 'draining' | 'closed' | 'failed
 export interface CloseInfo {
   closeCode: number;
   reason: string;
+}
+
+/** A converted WebTransportSendStreamOptions. */
+interface StreamOptions extends SendPlaceOptions {
+  waitUntilAvailable: boolean;
 }
 
 const MAX_REASON_BYTES = 1024;
@@ -244,20 +250,21 @@ export class Session {
   }
 
   /** https://www.w3.org/TR/webtransport/#dom-webtransport-createbidirectionalstream */
-  createBidirectionalStream(waitUntilAvailable: boolean): Promise<WebTransportBidirectionalStream> {
-    return this.#create(true, waitUntilAvailable, createBidirectionalStream);
+  createBidirectionalStream(options: StreamOptions): Promise<WebTransportBidirectionalStream> {
+    return this.#create(true, options, createBidirectionalStream);
   }
 
   /** https://www.w3.org/TR/webtransport/#dom-webtransport-createunidirectionalstream */
-  createUnidirectionalStream(waitUntilAvailable: boolean): Promise<WebTransportSendStream> {
-    return this.#create(false, waitUntilAvailable, createSendStream);
+  createUnidirectionalStream(options: StreamOptions): Promise<WebTransportSendStream> {
+    return this.#create(false, options, createSendStream);
   }
 
   async #create<Stream>(
     bidirectional: boolean,
-    waitUntilAvailable: boolean,
-    make: (session: Session, key: number) => Stream,
+    options: StreamOptions,
+    make: (session: Session, key: number, options: SendPlaceOptions) => Stream,
   ): Promise<Stream> {
+    checkSendGroup(this, options.sendGroup);
     if (this.isOver) throw ended();
     if (this.#state === 'connecting') {
       await this.#ready.promise.catch(() => {
@@ -266,7 +273,7 @@ export class Session {
       if (this.isOver) throw ended();
     }
     let key: number;
-    if (waitUntilAvailable) {
+    if (options.waitUntilAvailable) {
       const { id, promise } = this.#operations.start<number>();
       key = this.native.openStream(bidirectional, id);
       if (key === 0) {
@@ -281,7 +288,7 @@ export class Session {
       key = this.native.openStream(bidirectional, undefined);
       if (key === 0) throw new DOMException('the peer allows no further stream now', 'QuotaExceededError');
     }
-    return make(this, key);
+    return make(this, key, options);
   }
 
   #accept<Stream>(

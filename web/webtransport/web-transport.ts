@@ -1,23 +1,20 @@
 // https://www.w3.org/TR/webtransport/#webtransport
 
 import { defineNodeMembers } from '../node-members.js';
-import { boolean, defineInterface, dictionary, USVString, unsignedLong } from '../webidl.js';
+import { defineInterface, dictionary, USVString, unsignedLong } from '../webidl.js';
 import type { WebTransportBidirectionalStream } from './bidirectional-stream.js';
 import { gatherStats, type WebTransportConnectionStats } from './connection-stats.js';
 import { WebTransportDatagramDuplexStream } from './datagrams.js';
 import { exportKeyingMaterial } from './keying-material.js';
 import { anticipatedStreams, blocked, convertArguments } from './options.js';
 import type { WebTransportReceiveStream } from './receive-stream.js';
+import { createSendGroup, type WebTransportSendGroup, WebTransportSendStreamOptions } from './send-group.js';
 import type { WebTransportSendStream } from './send-stream.js';
 import { type CloseInfo, Session } from './session.js';
 
 const WebTransportCloseInfo = dictionary('WebTransportCloseInfo', {
   closeCode: { type: unsignedLong(), default: () => 0 },
   reason: { type: USVString, default: () => '' },
-});
-
-const WebTransportSendStreamOptions = dictionary('WebTransportSendStreamOptions', {
-  waitUntilAvailable: { type: boolean, default: () => false },
 });
 
 /** Shows an accepted session as a WebTransport. */
@@ -112,8 +109,8 @@ export class WebTransport {
   }
 
   async createBidirectionalStream(options: unknown = {}): Promise<WebTransportBidirectionalStream> {
-    const { waitUntilAvailable } = WebTransportSendStreamOptions(options, "'createBidirectionalStream': options");
-    return this.#session.createBidirectionalStream(waitUntilAvailable);
+    const converted = WebTransportSendStreamOptions(options, "'createBidirectionalStream': options");
+    return this.#session.createBidirectionalStream(converted);
   }
 
   get incomingBidirectionalStreams(): ReadableStream<WebTransportBidirectionalStream> {
@@ -121,12 +118,16 @@ export class WebTransport {
   }
 
   async createUnidirectionalStream(options: unknown = {}): Promise<WebTransportSendStream> {
-    const { waitUntilAvailable } = WebTransportSendStreamOptions(options, "'createUnidirectionalStream': options");
-    return this.#session.createUnidirectionalStream(waitUntilAvailable);
+    const converted = WebTransportSendStreamOptions(options, "'createUnidirectionalStream': options");
+    return this.#session.createUnidirectionalStream(converted);
   }
 
   get incomingUnidirectionalStreams(): ReadableStream<WebTransportReceiveStream> {
     return this.#session.incomingUnidirectionalStreams;
+  }
+
+  createSendGroup(): WebTransportSendGroup {
+    return createSendGroup(this.#session);
   }
 
   static get supportsReliableOnly(): boolean {
