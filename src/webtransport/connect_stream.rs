@@ -137,6 +137,12 @@ impl Frames {
             }
         }
     }
+
+    /// Reads to the end of the stream and heeds nothing of it. A stream that is dropped before asks the peer to stop, and a
+    /// peer that hears that (Chromium) takes a session that was closed in good order for lost.
+    async fn read_rest(&mut self) {
+        while let Ok(Some(_)) = self.receive.read_chunk(PIECE, true).await {}
+    }
 }
 
 /// How a session ended.
@@ -189,7 +195,12 @@ pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
                 let reason = Payload::Text(&close.reason);
                 session.port.emit(WebTransportEvent::Closed, close.code, 0, reason);
             }
-            let _late = tokio::time::timeout(CLOSE_TIMEOUT, stream.send.stopped()).await;
+            let _late = tokio::time::timeout(CLOSE_TIMEOUT, async {
+                // An error means that the peer has gone, which the rest says too.
+                let _gone = stream.send.stopped().await;
+                stream.frames.read_rest().await;
+            })
+            .await;
         }
         End::Remote { code, reason } => {
             // What its streams have to say comes first: the last bytes, or that everything has arrived.
@@ -199,6 +210,7 @@ pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
             session.port.emit(WebTransportEvent::Closed, code, 0, reason);
             // An error means that the peer wants no answer.
             let _ended = stream.send.finish();
+            let _late = tokio::time::timeout(CLOSE_TIMEOUT, stream.frames.read_rest()).await;
         }
         End::Broken(broken) => {
             session.end(Duration::ZERO).await;
