@@ -7,8 +7,8 @@ import path from 'node:path';
 import { chromium } from 'playwright-core';
 import { signalPair } from '../helpers/signal.mjs';
 
-/** Starts Chromium with a fresh profile; ends with the test `context`. The page is a secure context, for WebTransport. */
-export async function startBrowser(context) {
+/** Starts Chromium with a fresh profile; ends with the test `context`. The page is a secure context, for WebTransport. `args` are more options of the command. */
+export async function startBrowser(context, ...args) {
   const profile = mkdtempSync(path.join(tmpdir(), 'webwire-chromium-'));
   const site = createServer((_, response) => {
     response.setHeader('content-type', 'text/html');
@@ -29,6 +29,7 @@ export async function startBrowser(context) {
       '--disable-component-update',
       '--disable-sync',
       '--disable-features=WebRtcHideLocalIpsWithMdns',
+      ...args,
     ],
   });
   context.after(async () => {
@@ -44,6 +45,7 @@ export async function startBrowser(context) {
       await page.goto(address);
       return page;
     },
+    close: () => browser.close(),
   };
 }
 

@@ -7,9 +7,10 @@ import { WebSocketServer } from 'ws';
 import { runPeerConnection, startBrowser } from './browser.mjs';
 import { certificateFiles } from './certificate-files.mjs';
 import { startPeer } from './counterpart.mjs';
-import { answerDataChannel, exerciseWebSocket, exerciseWebTransport, offerDataChannel } from './exercises.mjs';
+import { answerDataChannel, exerciseWebSocket, offerDataChannel } from './exercises.mjs';
 import { link } from './servers.mjs';
 import { TIMEOUT_MS } from './timeout.mjs';
+import { exerciseWebTransport } from './webtransport-exercises.mjs';
 
 test('Chromium, WebSocket to ws', { timeout: TIMEOUT_MS }, async (context) => {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
@@ -25,8 +26,8 @@ test('aioquic, WebTransport to aioquic', { timeout: TIMEOUT_MS }, async (context
   const { cert, key } = certificateFiles(context);
   const server = startPeer(context, 'web_transport_server.py', cert, key);
   const { port } = await server.event('listening');
-  const client = startPeer(context, 'web_transport_client.py', port, cert, '/path');
-  assert.equal((await server.event('session')).path, '/path');
+  const client = startPeer(context, 'web_transport_client.py', port, cert, 'everything');
+  assert.equal((await server.event('session')).path, 'everything');
   await client.event('done');
   assert.equal((await server.event('answer')).text, 'hello from the client');
   assert.deepEqual(await server.event('closed'), { event: 'closed', code: 7, reason: 'done' });
@@ -37,10 +38,12 @@ test('Chromium, WebTransport to aioquic', { timeout: TIMEOUT_MS }, async (contex
   const server = startPeer(context, 'web_transport_server.py', cert, key);
   const { port } = await server.event('listening');
   const page = await (await startBrowser(context)).open();
-  const result = await page.evaluate(`(${exerciseWebTransport})(new WebTransport('https://127.0.0.1:${port}/path', {
+  const result =
+    await page.evaluate(`(${exerciseWebTransport})(new WebTransport('https://127.0.0.1:${port}/everything', {
+    protocols: ['webwire-one', 'webwire-two'],
     serverCertificateHashes: [{ algorithm: 'sha-256', value: Uint8Array.from([${[...hash]}]) }],
   }))`);
-  assert.deepEqual(result, { closeCode: 7, reason: 'done' });
+  assert.deepEqual(result, { protocol: 'webwire-two', closeCode: 7, reason: 'done' });
   assert.equal((await server.event('answer')).text, 'hello from the client');
   assert.deepEqual(await server.event('closed'), { event: 'closed', code: 7, reason: 'done' });
 });

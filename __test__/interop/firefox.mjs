@@ -1,6 +1,7 @@
-// Firefox, headless, with a page of its own, which runs a function and sends home what it resolves to.
+// Firefox, headless, with a page of its own, which runs what it is told and sends home what that resolves to.
 
 import { spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -19,32 +20,43 @@ const PREFERENCES = {
   'toolkit.telemetry.enabled': false,
 };
 
-/** Evaluates the expression `script`, a promise, in a page; resolves to its value. Ends with the test `context`. */
-export async function evaluateInFirefox(context, script) {
+/** Asks for a script, runs it, and says what it gave, for ever. */
+const PAGE = `<!doctype html><title>webwire interop</title><script type="module">
+  for (;;) {
+    const script = await (await fetch('/next')).text();
+    const result = await (0, eval)(script).then((value) => ({ value }), (error) => ({ error: String(error) }));
+    await fetch('/', { method: 'POST', body: JSON.stringify(result) });
+  }
+</script>`;
+
+/** Starts Firefox with a fresh profile; ends with the test `context`. The page is a secure context, for WebTransport. */
+export async function startFirefox(context) {
   const profile = mkdtempSync(path.join(tmpdir(), 'webwire-firefox-'));
   const lines = Object.entries(PREFERENCES).map(([name, value]) => `user_pref("${name}", ${JSON.stringify(value)});\n`);
   writeFileSync(path.join(profile, 'user.js'), lines.join(''));
-  let answer;
-  let fail;
-  const answered = new Promise((resolve, reject) => {
-    answer = resolve;
-    fail = reject;
-  });
+  const events = new EventEmitter();
+  // The page's question for the next script.
+  let asked;
   const site = createServer(async (request, response) => {
-    if (request.method === 'POST') answer(JSON.parse(await text(request)));
     response.setHeader('content-type', 'text/html');
-    response.end(`<!doctype html><title>webwire interop</title><script type="module">
-      const result = await (${script}).then((value) => ({ value }), (error) => ({ error: String(error) }));
-      await fetch('/', { method: 'POST', body: JSON.stringify(result) });
-    </script>`);
+    if (request.url === '/next') {
+      asked = response;
+      events.emit('asked');
+      return;
+    }
+    if (request.method === 'POST') events.emit('result', JSON.parse(await text(request)));
+    response.end(PAGE);
   });
   await new Promise((resolve) => site.listen(0, '127.0.0.1', resolve));
   const address = `http://127.0.0.1:${site.address().port}/`;
   const program = process.env.WEBWIRE_FIREFOX ?? '/usr/bin/firefox-esr';
   const child = spawn(program, ['--headless', '--no-remote', '--profile', profile, address], { stdio: 'ignore' });
-  child.on('error', fail);
   const ended = new Promise((resolve) => child.on('close', resolve));
-  ended.then((code) => fail(new Error(`Firefox ended with ${code}`)));
+  const failed = Promise.race([
+    once(child, 'error').then(([error]) => Promise.reject(error)),
+    ended.then((code) => Promise.reject(new Error(`Firefox ended with ${code}`))),
+  ]);
+  failed.catch(() => {});
   context.after(async () => {
     child.kill();
     await ended;
@@ -52,7 +64,16 @@ export async function evaluateInFirefox(context, script) {
     site.closeAllConnections();
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
   });
-  const { value, error } = await answered;
-  if (error !== undefined) throw new Error(error);
-  return value;
+  return {
+    /** Evaluates the expression `script`, a promise, in the page; resolves to its value. One at a time. */
+    async evaluate(script) {
+      while (asked === undefined) await Promise.race([once(events, 'asked'), failed]);
+      const result = once(events, 'result');
+      asked.end(script);
+      asked = undefined;
+      const [{ value, error }] = await Promise.race([result, failed]);
+      if (error !== undefined) throw new Error(error);
+      return value;
+    },
+  };
 }

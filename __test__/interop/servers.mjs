@@ -1,7 +1,6 @@
 // Our servers and connections, as the exercises need them: each ends with the test `context`.
 
 import { createCertificate } from '../helpers/certificate.mjs';
-import { serveWebTransport } from './exercises.mjs';
 
 /**
  * A WebSocketServer that accepts with the protocol `webwire-test` and echoes. Resolves to its port. Its sockets are added to
@@ -31,25 +30,23 @@ export async function serveWebSocketEcho(
 }
 
 /**
- * A WebTransportServer for one session of exerciseWebTransport(). Resolves to its port, its certificate's hash, and
- * `session`, a promise of what serveWebTransport() saw, with the request's `url`.
+ * A WebTransportServer for one request, which `serve` gets together with the server. Resolves to its port, its certificate's
+ * hash, and `outcome`, a promise of what `serve` resolves to.
  */
-export async function serveOneSession(context, { WebTransportServer }, certificate = createCertificate()) {
+export async function serveOneRequest(context, { WebTransportServer }, serve, certificate = createCertificate()) {
   const { cert, key, hash } = certificate;
   const server = new WebTransportServer({ host: '127.0.0.1', port: 0, cert, key });
   await server.ready;
   context.after(() => server.close({ timeoutMs: 0 }));
   const run = async () => {
-    for await (const request of server.incomingRequests) {
-      const { url } = request;
-      return { path: new URL(url, 'https://localhost').pathname, ...(await serveWebTransport(await request.accept())) };
-    }
-    throw new Error('nobody connected');
+    const { value: request } = await server.incomingRequests.getReader().read();
+    if (request === undefined) throw new Error('nobody connected');
+    return serve(request, server);
   };
-  const session = run();
+  const outcome = run();
   // Looked at when the client is done; that it failed earlier is then said there.
-  session.catch(() => {});
-  return { port: server.address().port, hash, session };
+  outcome.catch(() => {});
+  return { port: server.address().port, hash, outcome };
 }
 
 /** An RTCPeerConnection that is closed after the test. */

@@ -6,7 +6,7 @@ import webwire from '../../index.js';
 import { startBrowser } from './browser.mjs';
 import { startPeer } from './counterpart.mjs';
 import { exerciseWebSocket } from './exercises.mjs';
-import { evaluateInFirefox } from './firefox.mjs';
+import { startFirefox } from './firefox.mjs';
 import { serveWebSocketEcho } from './servers.mjs';
 import { TIMEOUT_MS } from './timeout.mjs';
 
@@ -39,7 +39,7 @@ for (const [compression, extensions] of COMPRESSIONS) {
     const accepted = [];
     const port = await serveWebSocketEcho(context, webwire, { perMessageDeflate, accepted });
     const exercise = `(${exerciseWebSocket})(WebSocket, 'ws://127.0.0.1:${port}')`;
-    assert.deepEqual(await evaluateInFirefox(context, exercise), CLOSED);
+    assert.deepEqual(await (await startFirefox(context)).evaluate(exercise), CLOSED);
     assert.deepEqual(accepted.map(extensionsOf), [extensions]);
   });
 

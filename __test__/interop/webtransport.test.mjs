@@ -1,47 +1,190 @@
-// WebTransport against Chromium and aioquic.
+// WebTransport against Chromium, Firefox and aioquic.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
 import webwire from '../../index.js';
 import { startBrowser } from './browser.mjs';
 import { certificateFiles } from './certificate-files.mjs';
 import { startPeer } from './counterpart.mjs';
-import { exerciseWebTransport } from './exercises.mjs';
-import { serveOneSession } from './servers.mjs';
+import { startFirefox } from './firefox.mjs';
+import { serveOneRequest } from './servers.mjs';
 import { TIMEOUT_MS } from './timeout.mjs';
+import {
+  exerciseClosed,
+  exerciseDrain,
+  exerciseGivingUp,
+  exerciseRefused,
+  exerciseWebTransport,
+  serveClosed,
+  serveDrain,
+  serveGivingUp,
+  serveWebTransport,
+} from './webtransport-exercises.mjs';
 
+const { WebTransport, WebTransportError } = webwire;
+
+const PROTOCOLS = ['webwire-one', 'webwire-two'];
 const CLOSE_INFO = { closeCode: 7, reason: 'done' };
-const SEEN = { path: '/path', answer: 'hello from the client', ...CLOSE_INFO };
+/** The codes that a client gives up streams with, and the server. */
+const CLIENTS_CODES = [0, 100, 255];
+const SERVERS_CODES = CLIENTS_CODES.map((code) => 2 ** 32 - 1 - code);
+const REFUSED = ['WebTransportError of the session', 'WebTransportError of the session'];
 
-test('Chromium to our WebTransportServer', { timeout: TIMEOUT_MS }, async (context) => {
-  const { port, hash, session } = await serveOneSession(context, webwire);
-  const page = await (await startBrowser(context)).open();
-  const result = await page.evaluate(`(${exerciseWebTransport})(new WebTransport('https://127.0.0.1:${port}/path', {
-    serverCertificateHashes: [{ algorithm: 'sha-256', value: Uint8Array.from([${[...hash]}]) }],
-  }))`);
-  assert.deepEqual(result, CLOSE_INFO);
-  assert.deepEqual(await session, SEEN);
-});
+/** Accepts with the second protocol, where there is one, and has the session served. */
+const accepts = (serve) => async (request, server) => {
+  const session = await request.accept({ protocol: request.protocols[1] });
+  return serve(session, server);
+};
 
-test('aioquic to our WebTransportServer', { timeout: TIMEOUT_MS }, async (context) => {
-  const files = certificateFiles(context);
-  const certificate = { cert: readFileSync(files.cert), key: readFileSync(files.key), hash: files.hash };
-  const { port, session } = await serveOneSession(context, webwire, certificate);
-  const client = startPeer(context, 'web_transport_client.py', port, files.cert, '/path');
-  await client.event('done');
-  assert.deepEqual(await session, SEEN);
-});
+/** By the path of the request: what the client does, what we do as its server, and what each of them sees. */
+const EXERCISES = {
+  everything: {
+    client: exerciseWebTransport,
+    server: accepts(serveWebTransport),
+    clientSees: { protocol: PROTOCOLS[1], ...CLOSE_INFO },
+    serverSees: { answer: 'hello from the client', ...CLOSE_INFO },
+  },
+  reset: {
+    client: exerciseGivingUp,
+    server: accepts((session) => serveGivingUp(session, 'reset')),
+    clientSees: { heard: SERVERS_CODES },
+    serverSees: { heard: CLIENTS_CODES },
+  },
+  stop: {
+    client: exerciseGivingUp,
+    server: accepts((session) => serveGivingUp(session, 'stop')),
+    clientSees: { heard: SERVERS_CODES },
+    serverSees: { heard: CLIENTS_CODES },
+  },
+  closed: {
+    client: exerciseClosed,
+    server: accepts(serveClosed),
+    clientSees: { closeCode: 2 ** 32 - 1, reason: 'bye €' },
+    serverSees: undefined,
+  },
+  refused: {
+    client: exerciseRefused,
+    server: async (request) => request.reject(403),
+    clientSees: { said: REFUSED },
+    serverSees: undefined,
+  },
+  drain: {
+    client: exerciseDrain,
+    server: accepts(serveDrain),
+    clientSees: { echoed: [1, 2, 3], ...CLOSE_INFO },
+    serverSees: CLOSE_INFO,
+  },
+};
 
-test('our WebTransport to aioquic', { timeout: TIMEOUT_MS }, async (context) => {
-  const { cert, key, hash } = certificateFiles(context);
-  const server = startPeer(context, 'web_transport_server.py', cert, key);
-  const { port } = await server.event('listening');
-  const transport = new webwire.WebTransport(`https://127.0.0.1:${port}/path`, {
-    serverCertificateHashes: [{ algorithm: 'sha-256', value: hash }],
+/** What Firefox ESR 153 does otherwise: no protocols, no code for who reads a reset stream, no STOP_SENDING. */
+const { stop: _, ...OTHERS } = EXERCISES;
+const FIREFOX = {
+  ...OTHERS,
+  everything: { ...EXERCISES.everything, clientSees: CLOSE_INFO },
+  reset: { ...EXERCISES.reset, clientSees: { heard: ['TypeError', 'TypeError', 'TypeError'] } },
+  stopped: {
+    client: exerciseGivingUp,
+    server: accepts((session) => serveGivingUp(session, 'stopped')),
+    clientSees: { heard: CLIENTS_CODES },
+    serverSees: { heard: ['nothing', 'nothing', 'nothing'] },
+  },
+};
+
+/** Has each exercise done by `evaluate`, which runs a script in a page. */
+async function exercise(context, evaluate, exercises) {
+  for (const [name, { client, server, clientSees, serverSees }] of Object.entries(exercises)) {
+    await context.test(name, async (inner) => {
+      const { port, hash, outcome } = await serveOneRequest(inner, webwire, server);
+      const result = await evaluate(`(${client})(new WebTransport('https://127.0.0.1:${port}/${name}', {
+        protocols: ${JSON.stringify(PROTOCOLS)},
+        serverCertificateHashes: [{ algorithm: 'sha-256', value: Uint8Array.from([${[...hash]}]) }],
+      }), '${name}')`);
+      assert.deepEqual(result, clientSees);
+      assert.deepEqual(await outcome, serverSees);
+    });
+  }
+}
+
+for (const [draft, ...args] of [['draft-02'], ['draft-07', '--enable-features=EnableWebTransportDraft07']]) {
+  test(`Chromium to our WebTransportServer, ${draft}`, { timeout: 2 * TIMEOUT_MS }, async (context) => {
+    const log = path.join(mkdtempSync(path.join(tmpdir(), 'webwire-net-log-')), 'log.json');
+    context.after(() => rmSync(path.dirname(log), { recursive: true }));
+    const browser = await startBrowser(context, `--log-net-log=${log}`, ...args);
+    const page = await browser.open();
+    await exercise(context, (script) => page.evaluate(script), EXERCISES);
+    await browser.close();
+    // What the two have agreed on is to be seen nowhere else.
+    const drafts = new Set(readFileSync(log, 'utf8').match(/(?<="webtransport_http3_version":")[^"]+/g));
+    assert.deepEqual([...drafts], [draft]);
   });
-  assert.deepEqual(await exerciseWebTransport(transport), CLOSE_INFO);
-  assert.equal((await server.event('session')).path, '/path');
-  assert.equal((await server.event('answer')).text, SEEN.answer);
-  assert.deepEqual(await server.event('closed'), { event: 'closed', code: 7, reason: 'done' });
+}
+
+test('Firefox to our WebTransportServer', { timeout: 2 * TIMEOUT_MS }, async (context) => {
+  const firefox = await startFirefox(context);
+  await exercise(context, (script) => firefox.evaluate(script), FIREFOX);
+});
+
+/** What the client in Python says beyond the answer to its request, and that it is done. */
+const SAID_BY_AIOQUIC = {
+  everything: [],
+  reset: [
+    ...SERVERS_CODES.map((code) => ({ event: 'heard', code })),
+    { event: 'closed', code: 0, reason: '', stopped: false },
+  ],
+  stop: [
+    ...SERVERS_CODES.map((code) => ({ event: 'heard', code })),
+    { event: 'closed', code: 0, reason: '', stopped: false },
+  ],
+  closed: [{ event: 'closed', code: 2 ** 32 - 1, reason: 'bye €', stopped: false }],
+  refused: [],
+  drain: [{ event: 'echoed', text: '123' }],
+};
+
+test('aioquic to our WebTransportServer', { timeout: 2 * TIMEOUT_MS }, async (context) => {
+  const { cert, key, hash } = certificateFiles(context);
+  const certificate = { cert: readFileSync(cert), key: readFileSync(key), hash };
+  for (const [name, { server, serverSees }] of Object.entries(EXERCISES)) {
+    await context.test(name, async (inner) => {
+      const { port, outcome } = await serveOneRequest(inner, webwire, server, certificate);
+      const client = startPeer(inner, 'web_transport_client.py', port, cert, name);
+      const answer = name === 'refused' ? { status: 403, protocol: '' } : { status: 200, protocol: '"webwire-two"' };
+      assert.deepEqual(await client.event('answer'), { event: 'answer', ...answer });
+      for (const said of SAID_BY_AIOQUIC[name]) assert.deepEqual(await client.event(said.event), said);
+      await client.event('done');
+      assert.deepEqual(await outcome, serverSees);
+    });
+  }
+});
+
+/** What the server in Python says beyond the path of the request. */
+const SEEN_BY_AIOQUIC = {
+  everything: [
+    { event: 'answer', text: 'hello from the client' },
+    { event: 'closed', code: 7, reason: 'done' },
+  ],
+  reset: CLIENTS_CODES.map((code) => ({ event: 'heard', code })),
+  stop: CLIENTS_CODES.map((code) => ({ event: 'heard', code })),
+  closed: [],
+  drain: [{ event: 'closed', code: 7, reason: 'done' }],
+};
+
+test('our WebTransport to aioquic', { timeout: 2 * TIMEOUT_MS }, async (context) => {
+  const { cert, key, hash } = certificateFiles(context);
+  const peer = startPeer(context, 'web_transport_server.py', cert, key);
+  const { port } = await peer.event('listening');
+  for (const [name, { client, clientSees }] of Object.entries(EXERCISES)) {
+    await context.test(name, async () => {
+      const transport = new WebTransport(`https://127.0.0.1:${port}/${name}`, {
+        protocols: PROTOCOLS,
+        serverCertificateHashes: [{ algorithm: 'sha-256', value: hash }],
+      });
+      assert.deepEqual(await client(transport, name, WebTransportError), clientSees);
+      if (name === 'refused') return;
+      assert.equal((await peer.event('session')).path, name);
+      for (const seen of SEEN_BY_AIOQUIC[name]) assert.deepEqual(await peer.event(seen.event), seen);
+    });
+  }
 });

@@ -4,9 +4,11 @@
 from aioquic.asyncio import QuicConnectionProtocol
 from aioquic.h3.connection import H3Connection
 from aioquic.h3.events import DataReceived, DatagramReceived, HeadersReceived, WebTransportStreamDataReceived
-from aioquic.quic.events import ProtocolNegotiated, StreamDataReceived
+from aioquic.quic.events import ProtocolNegotiated, StopSendingReceived, StreamDataReceived, StreamReset
 
 CLOSE_SESSION = 0x2843
+DRAIN_SESSION = 0x78AE
+FIRST_CODE = 0x52E4A40FA8DB
 
 
 def pull_varint(data, at):
@@ -15,6 +17,17 @@ def pull_varint(data, at):
     for byte in data[at + 1 : at + size]:
         value = value << 8 | byte
     return value, at + size
+
+
+def http_code(code):
+    """An error code of a stream as it goes over the wire."""
+    return FIRST_CODE + code + code // 0x1E
+
+
+def session_code(wire):
+    """And back."""
+    shifted = wire - FIRST_CODE
+    return shifted - shifted // 0x1F
 
 
 def close_session_capsule(code, reason):
@@ -38,6 +51,10 @@ class WebTransportProtocol(QuicConnectionProtocol):
             self.http = H3Connection(self._quic, enable_webtransport=True)
         if isinstance(event, StreamDataReceived) and event.stream_id in self.own_streams:
             self._collect(event.stream_id, event.data, event.end_stream)
+        elif isinstance(event, StreamReset):
+            self.on_reset(event.stream_id, event.error_code)
+        elif isinstance(event, StopSendingReceived):
+            self.on_stop(event.stream_id, event.error_code)
         elif self.http is not None:
             for http_event in self.http.handle_event(event):
                 self._http_event_received(http_event)
@@ -65,21 +82,23 @@ class WebTransportProtocol(QuicConnectionProtocol):
                 return
             value, self.capsules = self.capsules[at : at + length], self.capsules[at + length :]
             if kind == CLOSE_SESSION:
-                self._quic.send_stream_data(self.session, b"", end_stream=True)
                 self.on_close(int.from_bytes(value[:4], "big"), value[4:].decode())
+            if kind == DRAIN_SESSION:
+                self.on_drain()
 
     def _collect(self, stream_id, data, ended):
+        self.on_data(stream_id, data)
         whole = self.received.setdefault(stream_id, bytearray())
         whole += data
         if ended:
             self.on_stream(stream_id, bytes(self.received.pop(stream_id)))
 
-    def open_stream(self, data, unidirectional=False):
-        """Opens a stream, sends all of `data` and ends it."""
+    def open_stream(self, data, unidirectional=False, end=True):
+        """Opens a stream, sends `data`, and ends it if nothing else is said."""
         stream_id = self.http.create_webtransport_stream(self.session, is_unidirectional=unidirectional)
         if not unidirectional:
             self.own_streams.add(stream_id)
-        self._quic.send_stream_data(stream_id, data, end_stream=True)
+        self._quic.send_stream_data(stream_id, data, end_stream=end)
         return stream_id
 
     def close_session(self, code, reason):
@@ -91,8 +110,24 @@ class WebTransportProtocol(QuicConnectionProtocol):
     def on_stream(self, stream_id, data):
         """A stream of the peer, or the peer's half of our bidirectional stream, arrived to its end."""
 
+    def on_data(self, stream_id, data):
+        """A part of such a stream arrived."""
+
+    def on_reset(self, stream_id, wire_code):
+        """The peer gave up its half of a stream."""
+
+    def on_stop(self, stream_id, wire_code):
+        """The peer wants no more of our half of a stream."""
+
     def on_datagram(self, data):
         """A datagram of the session arrived."""
 
     def on_close(self, code, reason):
-        """The peer closed the session."""
+        """The peer closed the session; it expects the end of our half."""
+        self.end_session()
+
+    def on_drain(self):
+        """The peer wishes that the session ends."""
+
+    def end_session(self):
+        self._quic.send_stream_data(self.session, b"", end_stream=True)

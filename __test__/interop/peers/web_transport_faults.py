@@ -136,6 +136,7 @@ class FaultyProtocol(WebTransportProtocol):
             self.reset_later(stream)
 
     def on_close(self, code, reason):
+        self.end_session()
         tell(event="closed", code=code, reason=reason)
 
 
