@@ -135,7 +135,8 @@ class ClientProtocol(WebTransportProtocol):
         tell(event="closed", code=code, reason=reason, stopped=self.session_stopped)
 
     async def do_drain(self):
-        # The server's word that it has begun to close.
+        await self.next("drain")
+        # What the server says beside the capsule.
         await self.next("stream")
         self.open_stream(b"123")
         self.transmit()
