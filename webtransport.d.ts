@@ -41,6 +41,7 @@ export interface WebTransportOptions extends TlsOptions {
   headers?: Record<string, string> | Iterable<[string, string]>;
   /** Accepts a server by these hashes alone. NotSupportedError together with `allowPooling`. */
   serverCertificateHashes?: WebTransportHash[];
+  /** `throughput` is met (by Cubic, which is also the default), `low-latency` is not. */
   congestionControl?: WebTransportCongestionControl;
   /** `bytes` makes `datagrams.readable` a byte stream, which reads into buffers: 64 KiB are enough for every datagram. */
   datagramsReadableType?: 'bytes';

@@ -79,6 +79,25 @@ test('of a host that has a location the origin and the base of URLs are used', a
   assert.equal(client.reliability, 'pending');
 });
 
+for (const [asked, met] of [
+  ['default', 'default'],
+  ['throughput', 'throughput'],
+  ['low-latency', 'default'],
+]) {
+  test(`congestion control for ${asked} is ${met}`, async (context) => {
+    const { client, server } = await openSession(context, { congestionControl: asked });
+    assert.deepEqual([client.congestionControl, server.congestionControl], [met, 'default']);
+  });
+}
+
+test('a session that requires unreliable transport gets it', async (context) => {
+  const { client } = await openSession(context, { requireUnreliable: true });
+  assert.equal(client.reliability, 'supports-unreliable');
+  client.close();
+  await client.closed;
+  assert.equal(client.reliability, 'supports-unreliable');
+});
+
 test('an origin of the application is sent as it is', async (context) => {
   const listener = await startServer(context);
   const client = connect(listener, { headers: { origin: 'https://example.com' } });

@@ -1,28 +1,12 @@
 //! What a client's options ask of QUIC: <https://www.w3.org/TR/webtransport/#dictdef-webtransportoptions>.
 
-use std::sync::Arc;
-
-use quinn::congestion::{BbrConfig, CubicConfig};
 use quinn::{TransportConfig, VarInt};
 
 use super::limits::anticipated;
 
-/// `congestionControl`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum CongestionControl {
-    /// As it is.
-    #[default]
-    Default,
-    /// For as many bytes a second as the path takes.
-    Throughput,
-    /// For short queues on the path.
-    LowLatency,
-}
-
 /// The options that shape the transport.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Preferences {
-    pub(crate) congestion_control: CongestionControl,
     /// Streams that the script expects the peer to open at once; 0 when it has no idea.
     pub(crate) anticipated_bidirectional: u32,
     /// The same of the other kind.
@@ -35,11 +19,5 @@ impl Preferences {
         transport
             .max_concurrent_bidi_streams(VarInt::from_u32(anticipated(self.anticipated_bidirectional)))
             .max_concurrent_uni_streams(VarInt::from_u32(anticipated(self.anticipated_unidirectional)));
-        match self.congestion_control {
-            CongestionControl::Default | CongestionControl::Throughput => {
-                transport.congestion_controller_factory(Arc::new(CubicConfig::default()))
-            }
-            CongestionControl::LowLatency => transport.congestion_controller_factory(Arc::new(BbrConfig::default())),
-        };
     }
 }

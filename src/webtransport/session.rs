@@ -16,7 +16,7 @@ use super::datagrams;
 use super::established::{Close, Closer, Session};
 use super::http3::connect::ConnectRequest;
 use super::incoming_datagrams::Lost;
-use super::preferences::{CongestionControl, Preferences};
+use super::preferences::Preferences;
 use super::scheduler::Place;
 use super::statistics;
 use super::streams::{Direction, Opening};
@@ -45,8 +45,6 @@ pub struct ConnectOptions {
     pub idle_timeout_ms: u32,
     /// Trust and identity.
     pub tls: TlsOptions,
-    /// `default`, `throughput` or `low-latency`.
-    pub congestion_control: String,
     /// Streams that the script expects the server to open at once; 0 when it has no idea.
     pub anticipated_bidirectional: u32,
     /// The same of the other kind.
@@ -74,11 +72,6 @@ impl From<ConnectOptions> for client::Options {
             server_certificate_hashes: options.server_certificate_hashes.map(hashes),
             idle_timeout_ms: options.idle_timeout_ms,
             preferences: Preferences {
-                congestion_control: match options.congestion_control.as_str() {
-                    "throughput" => CongestionControl::Throughput,
-                    "low-latency" => CongestionControl::LowLatency,
-                    _ => CongestionControl::Default,
-                },
                 anticipated_bidirectional: options.anticipated_bidirectional,
                 anticipated_unidirectional: options.anticipated_unidirectional,
             },

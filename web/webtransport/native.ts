@@ -53,7 +53,6 @@ export interface ConnectOptions {
   serverCertificateHashes: Uint8Array[] | undefined;
   idleTimeoutMs: number;
   tls: NativeTlsOptions;
-  congestionControl: string;
   anticipatedBidirectional: number;
   anticipatedUnidirectional: number;
 }

@@ -102,8 +102,8 @@ export function convertArguments(given: readonly unknown[]): Converted {
     allowPooling,
     anticipatedBidirectional: converted.anticipatedConcurrentIncomingBidirectionalStreams,
     anticipatedUnidirectional: converted.anticipatedConcurrentIncomingUnidirectionalStreams,
-    // 11. There is one algorithm, so that no preference is ever met.
-    congestionControl: 'default' as const,
+    // 11. What there is, Cubic, is for throughput.
+    congestionControl: converted.congestionControl === 'throughput' ? ('throughput' as const) : ('default' as const),
     datagramsReadableType: converted.datagramsReadableType,
   };
   return {
@@ -118,7 +118,6 @@ export function convertArguments(given: readonly unknown[]): Converted {
           : hashes.filter(({ algorithm }) => algorithm.toLowerCase() === 'sha-256').map(({ value }) => value.slice()),
       idleTimeoutMs: converted.idleTimeoutMs,
       tls,
-      congestionControl: preferences.congestionControl,
       anticipatedBidirectional: preferences.anticipatedBidirectional ?? 0,
       anticipatedUnidirectional: preferences.anticipatedUnidirectional ?? 0,
     },
