@@ -3,6 +3,7 @@
 // That something does not happen is seen by what would have happened after it: as much data over another connection.
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import {
@@ -13,6 +14,11 @@ import {
   frame,
   frameServer,
   frames,
+  isWebSocketError,
+  opening,
+  readUntil,
+  reasonOf,
+  tcpServer,
   WebSocketError,
   WebSocketStream,
 } from '../helpers/websocket-ends.mjs';
@@ -165,6 +171,23 @@ test("a write that waits at the peer's Close frame fails, with its code", async 
   assert.deepEqual([error.closeCode, error.reason], [4567, 'away']);
   await assert.rejects(written, (reason) => reason === error);
   await assert.rejects(readable.getReader().read(), (reason) => reason === error);
+});
+
+test("a peer's Close frame is seen while a long message is compressed", async (t) => {
+  // Small on the wire, and a matter of half a second to compress.
+  const data = randomBytes(8 << 20).map((byte) => 0x61 + (byte & 1));
+  let peer;
+  const { url } = await tcpServer(t, async (socket) => {
+    socket.write(opening(await readUntil(socket, '\r\n\r\n'), ['Sec-WebSocket-Extensions: permessage-deflate']));
+    socket.resume();
+    peer = socket;
+  });
+  const stream = new WebSocketStream(url);
+  const { writable } = await stream.opened;
+  const written = reasonOf(writable.getWriter().write(data));
+  peer.write(frame(CLOSE, closeBody(4567)));
+  isWebSocketError(await reasonOf(stream.closed), 4567);
+  isWebSocketError(await written, 4567);
 });
 
 test('the end of a peer that nobody reads from is noticed by writing', async (t) => {
