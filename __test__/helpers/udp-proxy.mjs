@@ -1,6 +1,6 @@
 // A UDP proxy on loopback that damages what passes, as a bad network does. What happens to the Nth packet of a direction
-// depends on the seed, the direction and N alone. Nothing waits for time: a packet that is reordered is sent behind the
-// next one.
+// depends on the seed, the direction and N alone. Nothing waits for time but `delayMs`: a packet that is reordered is sent
+// behind the next one.
 
 import { createSocket } from 'node:dgram';
 import { EventEmitter, once } from 'node:events';
@@ -15,6 +15,9 @@ function draw(...numbers) {
   }
   return (hash >>> 0) / 2 ** 32;
 }
+
+/** What IPv4 or IPv6, and UDP, put before a payload. */
+const HEADERS = { udp4: 28, udp6: 48 };
 
 const bound = async (family, address) => {
   const socket = createSocket(family).bind(0, address);
@@ -37,10 +40,14 @@ class Way {
   }
 
   pass(packet, send) {
-    const { seed, loss, duplicate, reorder, corrupt } = this.#options;
+    const { seed, loss, duplicate, reorder, corrupt, delayMs, largest } = this.#options;
     const number = this.count;
     this.count += 1;
     const chance = (what) => draw(seed, this.#number, number, what);
+    if (packet.length > largest()) {
+      this.#stats.tooLarge += 1;
+      return;
+    }
     if (chance(1) < loss) {
       this.#stats.lost += 1;
       return;
@@ -48,6 +55,12 @@ class Way {
     if (chance(2) < corrupt) {
       this.#stats.corrupted += 1;
       packet[Math.floor(chance(3) * packet.length)] ^= 1 << (number % 8);
+    }
+    if (delayMs !== undefined) {
+      this.#stats.delayed += 1;
+      const [least, most] = delayMs;
+      setTimeout(send, least + chance(6) * (most - least), packet);
+      return;
     }
     if (this.#held === undefined && chance(4) < reorder) {
       this.#stats.reordered += 1;
@@ -65,15 +78,17 @@ class Way {
 }
 
 /**
- * Stands between one client and the server at `port`, and ends with the test `context`. Rates are probabilities.
+ * Stands between one client and the server at `port`, and ends with the test `context`. Rates are probabilities. Packets that
+ * are larger than `mtu`, which can be changed later, are dropped.
  * Emits `up` and `down` with each packet before it passes; a listener of `proxy.filter(direction, packet)` may drop it by
  * returning false.
  */
 export async function startUdpProxy(context, port, options = {}) {
-  const { address = '127.0.0.1', ...rates } = options;
-  const set = { seed: 1, loss: 0, duplicate: 0, reorder: 0, corrupt: 0, ...rates };
+  const { address = '127.0.0.1', mtu = Infinity, ...rates } = options;
   const family = address.includes(':') ? 'udp6' : 'udp4';
-  const stats = { lost: 0, duplicated: 0, reordered: 0, corrupted: 0 };
+  const largest = () => proxy.mtu - HEADERS[family];
+  const set = { seed: 1, loss: 0, duplicate: 0, reorder: 0, corrupt: 0, largest, ...rates };
+  const stats = { lost: 0, duplicated: 0, reordered: 0, corrupted: 0, delayed: 0, tooLarge: 0 };
   const events = new EventEmitter();
   const sockets = new Set();
   const open = async () => {
@@ -82,6 +97,9 @@ export async function startUdpProxy(context, port, options = {}) {
     return socket;
   };
   const near = await open();
+  // Where the client sees the server.
+  let front = near;
+  let over = false;
   const ways = { up: new Way(0, set, stats), down: new Way(1, set, stats) };
   let client;
   let far;
@@ -90,6 +108,7 @@ export async function startUdpProxy(context, port, options = {}) {
     serverPort: port,
     events,
     stats,
+    mtu,
     /** What returns false for a packet drops it. */
     filter: () => true,
     /** From now on the server sees another port of the client, as behind a NAT that forgot it. */
@@ -99,10 +118,14 @@ export async function startUdpProxy(context, port, options = {}) {
         if (far !== socket) return;
         events.emit('down', packet);
         if (client === undefined || !proxy.filter('down', packet)) return;
-        ways.down.pass(packet, (data) => near.send(data, client.port, client.address));
+        ways.down.pass(packet, (data) => over || front.send(data, client.port, client.address));
       });
       far = socket;
       return socket.address().port;
+    },
+    /** From now on what the server sends comes from another port; what is sent to the old one still arrives. */
+    async moveServer() {
+      front = await open();
     },
     /** Sends a packet to the server from where it sees the client. */
     sendUp: (packet) => far.send(packet, port, address),
@@ -114,9 +137,10 @@ export async function startUdpProxy(context, port, options = {}) {
     client = from;
     events.emit('up', packet);
     if (!proxy.filter('up', packet)) return;
-    ways.up.pass(packet, (data) => far.send(data, port, address));
+    ways.up.pass(packet, (data) => over || far.send(data, port, address));
   });
   context.after(() => {
+    over = true;
     for (const socket of sockets) socket.close();
   });
   return proxy;

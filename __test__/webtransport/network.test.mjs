@@ -6,12 +6,14 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import webwire from '../../index.js';
+import { numbers } from '../helpers/random.mjs';
 import { startUdpProxy } from '../helpers/udp-proxy.mjs';
 import { connect, next, readAll, startServer, writeAll } from './pair.mjs';
 
 const { WebTransportError } = webwire;
 
 const KIB = 1024;
+const isSessionError = (error) => error instanceof WebTransportError && error.source === 'session';
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
 /** A session through a proxy. */
@@ -50,18 +52,64 @@ for (const [what, rates, bytes] of [
   ['doubles 20 %', { duplicate: 0.2 }, 1024 * KIB],
   ['reorders 10 %', { reorder: 0.1 }, 1024 * KIB],
   ['damages 1 %', { corrupt: 0.01 }, 512 * KIB],
+  ['loses 5 %, doubles and reorders', { loss: 0.05, duplicate: 0.05, reorder: 0.1 }, 512 * KIB],
+  ['delays by 5 to 200 ms', { delayMs: [5, 200] }, 64 * KIB],
   ['does all of it', { loss: 0.03, duplicate: 0.05, reorder: 0.1, corrupt: 0.01 }, 256 * KIB],
 ]) {
   test(`a network that ${what}: all bytes arrive`, async (context) => {
     const session = await throughProxy(context, { seed: 7, ...rates });
     await exchange(session, randomBytes(bytes));
-    const { lost, duplicated, reordered, corrupted } = session.proxy.stats;
+    const { lost, duplicated, reordered, corrupted, delayed } = session.proxy.stats;
     assert.deepEqual(
-      [lost > 0, duplicated > 0, reordered > 0, corrupted > 0],
-      ['loss', 'duplicate', 'reorder', 'corrupt'].map((rate) => rate in rates),
+      [lost > 0, duplicated > 0, reordered > 0, corrupted > 0, delayed > 0],
+      ['loss', 'duplicate', 'reorder', 'corrupt', 'delayMs'].map((rate) => rate in rates),
     );
   });
 }
+
+test('a network that loses half: all bytes arrive, or the session fails cleanly', async (context) => {
+  const options = { server: { idleTimeoutMs: 3000 }, client: { idleTimeoutMs: 3000 } };
+  const { client, server, proxy } = await throughProxy(context, {}, options);
+  const draw = numbers(50);
+  proxy.filter = () => draw(2) === 0;
+  const ends = [client.closed, server.closed];
+  const failed = Promise.allSettled(ends);
+  try {
+    await exchange({ client, server }, randomBytes(16 * KIB));
+  } catch (error) {
+    assert.ok(isSessionError(error), error);
+    for (const { reason } of await failed) assert.ok(isSessionError(reason), reason);
+  }
+});
+
+test('an MTU of 1280 bytes: all bytes arrive, and datagrams of the greatest size', async (context) => {
+  const { client, server, proxy } = await throughProxy(context, { mtu: 1280 });
+  await exchange({ client, server }, randomBytes(1024 * KIB));
+  // Larger packets were tried.
+  assert.ok(proxy.stats.tooLarge > 0);
+  const size = client.datagrams.maxDatagramSize;
+  assert.ok(size > 1000 && size < 1252, `${size}`);
+  await client.datagrams.createWritable().getWriter().write(new Uint8Array(size));
+  assert.equal((await next(server.datagrams.readable)).length, size);
+});
+
+test('an MTU that falls to 1280 in mid transfer: all bytes arrive, and maxDatagramSize falls', async (context) => {
+  const session = await throughProxy(context);
+  const { client, server, proxy } = session;
+  await exchange(session, randomBytes(1024 * KIB));
+  const before = client.datagrams.maxDatagramSize;
+  assert.ok(before > 1252, `${before}`);
+  let received = 0;
+  await exchange(session, randomBytes(512 * KIB), async (chunk) => {
+    received += chunk.byteLength;
+    if (received > 128 * KIB) proxy.mtu = 1280;
+  });
+  assert.ok(proxy.stats.tooLarge > 0);
+  const size = client.datagrams.maxDatagramSize;
+  assert.ok(size < 1252, `${size}`);
+  await client.datagrams.createWritable().getWriter().write(new Uint8Array(size));
+  assert.equal((await next(server.datagrams.readable)).length, size);
+});
 
 test('a client whose address changes in mid transfer, again and again, goes on', async (context) => {
   const session = await throughProxy(context);
@@ -103,14 +151,41 @@ test('a packet that someone else sends on does not move the session', async (con
   assert.ok(got <= 3 * sent, `${got} bytes for ${sent}`);
 });
 
-const isSessionError = (error) => error instanceof WebTransportError && error.source === 'session';
-
 test('a network that falls silent: both ends fail after their idle timeout', async (context) => {
   const { client, server, proxy } = await throughProxy(context, {}, { client: { idleTimeoutMs: 500 } });
   const reading = client.incomingUnidirectionalStreams.getReader().read();
   proxy.filter = () => false;
   await assert.rejects(client.closed, isSessionError);
   await assert.rejects(reading, isSessionError);
+  await assert.rejects(server.closed, isSessionError);
+});
+
+test('a network that falls silent in mid transfer: what is read and written fails, with the session', async (context) => {
+  const { client, server, proxy } = await throughProxy(context, {}, { client: { idleTimeoutMs: 500 } });
+  const { readable, writable } = await client.createBidirectionalStream();
+  const writer = writable.getWriter();
+  const write = async () => {
+    for (;;) await writer.write(new Uint8Array(16 * KIB));
+  };
+  const read = async () => {
+    let received = 0;
+    for await (const chunk of readable) {
+      received += chunk.byteLength;
+      if (received > 256 * KIB) proxy.filter = () => false;
+    }
+  };
+  const echo = async () => {
+    const stream = await next(server.incomingBidirectionalStreams);
+    await stream.readable.pipeTo(stream.writable);
+  };
+  const ends = [write(), read(), echo(), client.closed, server.closed];
+  for (const { reason } of await Promise.allSettled(ends)) assert.ok(isSessionError(reason), reason);
+});
+
+test('a server whose address changes: QUIC has no such thing, both ends fail after their idle timeout', async (context) => {
+  const { client, server, proxy } = await throughProxy(context, {}, { client: { idleTimeoutMs: 500 } });
+  await proxy.moveServer();
+  await assert.rejects(client.closed, isSessionError);
   await assert.rejects(server.closed, isSessionError);
 });
 
