@@ -288,6 +288,8 @@ export interface WebTransportServerOptions extends ServerCertificates, ClientCer
   handshakeTimeoutMs?: number;
   /** How long a request may be without an answer: 30,000 ms. At its end the answer is 503. */
   requestTimeoutMs?: number;
+  /** How long a client may take nothing of the answer to a plain request, 30,000 ms, before it is given up. */
+  responseTimeoutMs?: number;
   /** How long a client may be silent before its sessions fail, in milliseconds: at first 30 000. */
   idleTimeoutMs?: number;
   /**
@@ -317,13 +319,31 @@ export interface WebTransportServerOptions extends ServerCertificates, ClientCer
   /** How many bytes may wait for a client to take them, on all streams of a connection together: 8 MiB by default. */
   maxQueuedBytesPerConnection?: number;
   /**
-   * Hears each request first, whatever its `origin`, and may accept or reject it. What it leaves unanswered when its
-   * promise is fulfilled goes to `incomingRequests` or `connection`. If it throws, the client is answered 500 and a warning
-   * is emitted.
+   * Hears each request first, whatever its `origin`: those for sessions, as `WebTransportRequest`, and plain HTTP/3 requests
+   * on the same port, as `Request`; `request instanceof Request` tells them apart.
+   *
+   * Of a request for a session it is WebSocketServer's hook: it may accept or reject it, and what it leaves unanswered when
+   * its promise is fulfilled goes to `incomingRequests` or `connection`. A `Response` with a status from 300 on rejects it
+   * with that status and those headers.
+   *
+   * A plain request is answered with the `Response` that it returns or promises; `undefined` is answered 404, and so are
+   * plain requests where there is no hook. Content comes and goes as fast as the other end takes it: `request.body` is read
+   * from the network when it is read, and the answer's body when the client takes it. Trailers are ignored. When the client
+   * goes away `request.signal` aborts and the answer's body is cancelled.
+   *
+   * If it throws, the client is answered 500 and a warning is emitted; a body that fails resets the answer, so that the
+   * client sees that it is not whole.
    */
-  onRequest?: (request: WebTransportRequest) => unknown;
+  onRequest?(request: Request | WebTransportRequest, info: WebTransportRequestInfo): unknown;
   /** Closes the server, as `close()` does. */
   signal?: AbortSignal;
+}
+
+/** Who asks. */
+export interface WebTransportRequestInfo {
+  readonly remoteAddress: ServerAddress;
+  /** What TLS says of the client. */
+  readonly tls: ClientTls;
 }
 
 /** The events of a WebTransportServer. */
@@ -337,7 +357,7 @@ export interface WebTransportConnectionEvent extends Event {
   readonly request: WebTransportRequest;
 }
 
-/** A CONNECT request that waits for `accept` or `reject`. */
+/** A request for a session that waits for `accept` or `reject`. */
 export interface WebTransportRequest {
   /** The URL that the client asked for. */
   readonly url: string;

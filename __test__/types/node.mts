@@ -110,6 +110,14 @@ export async function webTransport(): Promise<void> {
   closeCode.toFixed();
   // @ts-expect-error: a server has a certificate
   new WebTransportServer({ port: 0 });
+  new WebTransportServer({
+    certificates: { 'a.example': { cert: certificate, key } },
+    onRequest(request, { remoteAddress }) {
+      if (request instanceof Request) return new Response(request.body, { headers: { from: remoteAddress.address } });
+      return request.reject(403);
+    },
+  });
+  new WebTransportServer({ cert: certificate, key, onRequest: (request: Request) => new Response(request.url) });
 }
 
 export async function peerConnection(): Promise<void> {

@@ -61,11 +61,11 @@ pub(crate) fn lost(error: &ConnectionError) -> String {
 /// A request's stream.
 pub(crate) struct ConnectStream {
     pub(crate) send: SendStream,
-    frames: Frames,
+    frames: FrameStream,
 }
 
-/// What comes on a request's stream, cut into frames.
-struct Frames {
+/// The half of a request's stream that the peer sends, cut into frames.
+pub(crate) struct FrameStream {
     receive: RecvStream,
     decoder: FrameDecoder,
     input: Bytes,
@@ -76,7 +76,7 @@ impl ConnectStream {
     pub(crate) fn new(send: SendStream, receive: RecvStream, first: Bytes) -> Self {
         Self {
             send,
-            frames: Frames {
+            frames: FrameStream {
                 receive,
                 decoder: FrameDecoder::new(Carrier::Request),
                 input: first,
@@ -89,6 +89,11 @@ impl ConnectStream {
         quinn::VarInt::from(self.frames.receive.id()).into_inner()
     }
 
+    /// Its two halves, which then end each by itself.
+    pub(crate) fn split(self) -> (SendStream, FrameStream) {
+        (self.send, self.frames)
+    }
+
     /// The next frame; `None` at the end of the stream. Cancel safe.
     pub(crate) async fn next(&mut self) -> Result<Option<Frame>, Broken> {
         self.frames.next().await
@@ -96,9 +101,9 @@ impl ConnectStream {
 
     /// Ends both directions with a code.
     pub(crate) fn abort(&mut self, code: ErrorCode) {
-        // Errors mean that a direction has ended already.
+        // An error means that it has ended already.
         let _ended = self.send.reset(varint(code));
-        let _ended = self.frames.receive.stop(varint(code));
+        self.frames.stop(code);
     }
 
     /// Ends what the violation says: this stream or the connection.
@@ -110,9 +115,9 @@ impl ConnectStream {
     }
 }
 
-impl Frames {
-    /// See [`ConnectStream::next`].
-    async fn next(&mut self) -> Result<Option<Frame>, Broken> {
+impl FrameStream {
+    /// The next frame; `None` at the end of the stream. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Result<Option<Frame>, Broken> {
         loop {
             if let Some(frame) = self.decoder.decode(&mut self.input).map_err(Broken::Violation)? {
                 return Ok(Some(frame));
@@ -136,6 +141,12 @@ impl Frames {
                 ) => return Err(Broken::Reset),
             }
         }
+    }
+
+    /// Tells the peer that nobody wants the rest.
+    pub(crate) fn stop(&mut self, code: ErrorCode) {
+        // An error means that it has ended already.
+        let _ended = self.receive.stop(varint(code));
     }
 
     /// Reads to the end of the stream and heeds nothing of it. A stream that is dropped before asks the peer to stop, and a
@@ -249,7 +260,7 @@ async fn send_capsules(session: &Session, send: &mut SendStream, saying: &mut By
     }
 }
 
-async fn read_capsules(session: &Session, frames: &mut Frames) -> End {
+async fn read_capsules(session: &Session, frames: &mut FrameStream) -> End {
     let mut decoder = CapsuleDecoder::default();
     loop {
         let mut bytes = match frames.next().await {

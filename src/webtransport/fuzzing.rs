@@ -4,8 +4,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::certificate_hash;
 use super::http3::capsule::{Capsule, CapsuleDecoder};
-use super::http3::connect::{ConnectResponse, Request};
+use super::http3::connect::ConnectResponse;
 use super::http3::frame::{Carrier, Frame, FrameDecoder};
+use super::http3::request::{Request, check_trailers};
 use super::http3::settings::Settings;
 use super::http3::{Violation, qpack, stream_header};
 
@@ -69,6 +70,7 @@ pub fn qpack(data: &[u8]) {
         assert_eq!(qpack::decode(&qpack::encode(&fields)), Ok(fields));
     }
     let _either = Request::decode(data).is_ok();
+    let _either = check_trailers(data).is_ok();
     let _either = ConnectResponse::decode(data).is_ok();
 }
 

@@ -85,6 +85,8 @@ pub(crate) struct ServerLimits {
     pub(crate) handshake_timeout: Duration,
     /// How long the application has for its answer to a request.
     pub(crate) request_timeout: Duration,
+    /// How long a client may take nothing of an answer.
+    pub(crate) response_timeout: Duration,
     /// Of each connection.
     pub(crate) connection: ConnectionLimits,
 }

@@ -20,6 +20,7 @@ use super::http3::connect::ConnectResponse;
 use super::http3::error_code::ErrorCode;
 use super::limits::{self, ConnectionLimits, Role, ServerLimits};
 use super::request::{self, Answer, Requests, Waiting};
+use super::request_stream::{Offer, WebTransportRequestStream};
 use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
 use super::task::Http3;
 use crate::error::{Error, ErrorName, Result};
@@ -39,6 +40,8 @@ pub struct ListenOptions {
     pub client_certificates: Option<ClientCertificates>,
     /// What clients may make it hold.
     pub limits: ListenLimits,
+    /// Whether somebody answers plain requests; otherwise they are answered 404.
+    pub serves_plain_requests: bool,
 }
 
 /// The limits of a server; see [`ServerLimits`].
@@ -66,6 +69,8 @@ pub struct ListenLimits {
     pub handshake_timeout_ms: u32,
     /// For the answer to a request.
     pub request_timeout_ms: u32,
+    /// For a client that takes nothing of an answer.
+    pub response_timeout_ms: u32,
     /// A client that is silent for so long is gone.
     pub idle_timeout_ms: u32,
     /// How often a silent client has to show that it is there.
@@ -83,6 +88,7 @@ impl From<ListenLimits> for ServerLimits {
             pending_requests: limits.max_pending_requests as usize,
             handshake_timeout: time(limits.handshake_timeout_ms),
             request_timeout: time(limits.request_timeout_ms),
+            response_timeout: time(limits.response_timeout_ms),
             connection: ConnectionLimits {
                 streams: limits.max_streams_per_connection,
                 unread_stream_bytes: limits.max_unread_bytes_per_stream,
@@ -114,8 +120,11 @@ pub(super) struct Shared {
     pub(super) port: Arc<Port>,
     pub(super) limits: ServerLimits,
     tls: ServerTls,
+    pub(super) serves_plain_requests: bool,
     /// How many sessions are open.
     pub(super) sessions: AtomicUsize,
+    /// How many requests are without an answer.
+    pub(super) pending: AtomicUsize,
     requests: Mutex<Requests>,
     closing: watch::Sender<Closing>,
 }
@@ -139,7 +148,9 @@ impl WebTransportListener {
             port: port.clone(),
             limits,
             tls,
+            serves_plain_requests: options.serves_plain_requests,
             sessions: AtomicUsize::new(0),
+            pending: AtomicUsize::new(0),
             requests: Mutex::default(),
             closing,
         });
@@ -203,6 +214,15 @@ impl WebTransportListener {
             headers: fields(&headers),
         };
         waiting.answer.send(Answer::Reject(response, body)).is_ok()
+    }
+
+    /// Takes a plain request, which then tells the object that JavaScript knows as `id` of its content and its end. Null
+    /// when it has gone.
+    #[napi(catch_unwind)]
+    pub fn take_request_stream(&self, hub: &Hub, id: u32, key: u32) -> Option<WebTransportRequestStream> {
+        let Offer { exchange, taken } = self.shared.requests().offers.remove(&key)?;
+        taken.send(hub.port(id)).ok()?;
+        Some(WebTransportRequestStream::new(exchange))
     }
 
     /// Replaces all certificates for the handshakes to come. Sessions stay.
@@ -404,6 +424,8 @@ async fn serve(shared: Arc<Shared>, incoming: Incoming, handshake: OwnedSemaphor
             close = shared.expired(), if !ending => {
                 ending = true;
                 http3.close_sessions(&close);
+                // Those that are without an answer, and answers that are not whole.
+                requests.abort_all();
             }
             // Requests that are being answered may still become sessions.
             () = http3.emptied(), if closing && requests.is_empty() => break,

@@ -1,7 +1,7 @@
 //! WebTransport over HTTP/3, client and server, on quinn: <https://www.w3.org/TR/webtransport/> and
 //! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html>.
 //!
-//! Doors to JavaScript: [`session`], [`send_stream`], [`receive_stream`], [`listener`]. [`client`] opens a connection
+//! Doors to JavaScript: [`session`], [`send_stream`], [`receive_stream`], [`listener`], [`request_stream`]. [`client`] opens a connection
 //! and asks for a session on it; [`task`] serves a connection, either role, with its [`control`] streams, and gives each
 //! stream and datagram to one of its [`sessions`]; [`established`] is a session on the wire and [`connect_stream`] is a
 //! session's own stream, on which it opens and ends.
@@ -20,10 +20,12 @@ pub(crate) mod http3;
 mod incoming_datagrams;
 mod limits;
 pub mod listener;
+mod plain_request;
 mod preferences;
 mod reading;
 pub mod receive_stream;
 mod request;
+pub mod request_stream;
 mod scheduler;
 mod send_queue;
 pub mod send_stream;

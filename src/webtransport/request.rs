@@ -13,11 +13,15 @@ use super::client::text_of;
 use super::connect_stream::{self, Broken, ConnectStream};
 use super::established::Session;
 use super::http3::Field;
-use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError, Request};
+use super::http3::Violation;
+use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError};
 use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Frame};
+use super::http3::request::Request;
 use super::limits::CLOSE_TIMEOUT;
 use super::listener::Shared;
+use super::plain_request;
+use super::request_stream::Offer;
 use super::session::WebTransportEvent;
 use super::task::Http3;
 use crate::hub::Payload;
@@ -25,8 +29,25 @@ use crate::hub::Payload;
 /// The requests of a server that wait for an answer, by the keys that JavaScript knows.
 #[derive(Default)]
 pub(super) struct Requests {
+    /// For sessions.
     pub(super) waiting: HashMap<u32, Waiting>,
+    /// Plain ones, until JavaScript takes them, which it does at once.
+    pub(super) offers: HashMap<u32, Offer>,
     last_key: u32,
+}
+
+impl Requests {
+    fn key(&mut self) -> u32 {
+        self.last_key = self.last_key.wrapping_add(1);
+        self.last_key
+    }
+
+    /// Keeps a plain request for JavaScript and says under which key.
+    pub(super) fn offer(&mut self, offer: Offer) -> u32 {
+        let key = self.key();
+        self.offers.insert(key, offer);
+        key
+    }
 }
 
 /// A request that the application has not answered.
@@ -51,6 +72,9 @@ pub(super) async fn serve(shared: Arc<Shared>, http3: Arc<Http3>, client: Arc<[S
     let response = match first {
         Ok(Ok(Some(Frame::Headers(section)))) => match Request::decode(&section) {
             Ok(Request::WebTransport(request)) => return ask(shared, http3, &client, stream, request).await,
+            Ok(Request::Plain(request)) => {
+                return plain_request::serve(shared, http3, &client, stream, request).await;
+            }
             Ok(Request::Unserved { status }) => status,
             Err(MessageError::TooLarge) => 431,
             Err(MessageError::Malformed(violation)) => {
@@ -63,19 +87,21 @@ pub(super) async fn serve(shared: Arc<Shared>, http3: Arc<Http3>, client: Arc<[S
             return stream.punish(&http3.quic, &violation);
         }
         Ok(Err(Broken::Reset)) => return given_up(&http3, &mut stream),
-        // Data before headers, an end, or nothing in time.
+        Ok(Ok(Some(Frame::Data(_)))) => {
+            http3.refuse(id);
+            return stream.punish(&http3.quic, &DATA_FIRST);
+        }
+        // An end, or nothing in time.
         Ok(Ok(_) | Err(Broken::Lost(_))) | Err(_) => {
             http3.refuse(id);
             return stream.abort(ErrorCode::H3_REQUEST_INCOMPLETE);
         }
     };
     http3.refuse(id);
-    let response = ConnectResponse {
-        status: response,
-        ..ConnectResponse::default()
-    };
-    answer(&mut stream, &response, "").await;
+    answer_status(&mut stream, response).await;
 }
+
+const DATA_FIRST: Violation = Violation::connection(ErrorCode::H3_FRAME_UNEXPECTED, "a request begins with HEADERS");
 
 /// Drops a request whose client no longer wants an answer.
 fn given_up(http3: &Http3, stream: &mut ConnectStream) {
@@ -115,35 +141,22 @@ async fn ask(
         http3.refuse(id);
         return stream.abort(ErrorCode::H3_REQUEST_REJECTED);
     }
+    let Some(_pending) = Counted::within(&shared.pending, shared.limits.pending_requests) else {
+        http3.refuse(id);
+        return answer_status(&mut stream, 503).await;
+    };
     let (answering, mut answered) = oneshot::channel();
     let entry = {
-        let mut requests = shared.requests();
-        if requests.waiting.len() >= shared.limits.pending_requests {
-            None
-        } else {
-            requests.last_key = requests.last_key.wrapping_add(1);
-            let key = requests.last_key;
-            requests.waiting.insert(
-                key,
-                Waiting {
-                    http3: http3.clone(),
-                    id,
-                    answer: answering,
-                },
-            );
-            Some(Entry {
-                shared: shared.clone(),
-                key,
-            })
-        }
-    };
-    let Some(entry) = entry else {
-        http3.refuse(id);
-        let response = ConnectResponse {
-            status: 503,
-            ..ConnectResponse::default()
+        let waiting = Waiting {
+            http3: http3.clone(),
+            id,
+            answer: answering,
         };
-        return answer(&mut stream, &response, "").await;
+        let mut requests = shared.requests();
+        let key = requests.key();
+        requests.waiting.insert(key, waiting);
+        let shared = shared.clone();
+        Entry { shared, key }
     };
     let text = request_text(&request, &http3.quic, client);
     shared
@@ -157,8 +170,7 @@ async fn ask(
             outcome = &mut answered => break outcome.ok(),
             () = &mut deadline => {
                 http3.refuse(id);
-                let response = ConnectResponse { status: 503, ..ConnectResponse::default() };
-                return answer(&mut stream, &response, "").await;
+                return answer_status(&mut stream, 503).await;
             }
             // Capsules before the answer would be early data for a session that nobody granted yet.
             frame = stream.next() => match frame {
@@ -192,9 +204,15 @@ async fn ask(
 }
 
 /// One of so many, until it is dropped.
-struct Counted<'a>(&'a AtomicUsize);
+pub(super) struct Counted<'a>(&'a AtomicUsize);
 
 impl<'a> Counted<'a> {
+    /// `None` when there are as many as there may be.
+    pub(super) fn within(count: &'a AtomicUsize, limit: usize) -> Option<Self> {
+        let counted = Self(count);
+        (count.fetch_add(1, Ordering::Relaxed) < limit).then_some(counted)
+    }
+
     fn new(count: &'a AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
@@ -244,15 +262,34 @@ async fn answer(stream: &mut ConnectStream, response: &ConnectResponse, body: &s
     }
 }
 
+/// A final answer without content.
+pub(super) fn status_bytes(status: u16) -> Vec<u8> {
+    let response = ConnectResponse {
+        status,
+        ..ConnectResponse::default()
+    };
+    frame::headers(&response.encode_plain())
+}
+
+/// Answers a request that nobody looks at.
+pub(super) async fn answer_status(stream: &mut ConnectStream, status: u16) {
+    let response = ConnectResponse {
+        status,
+        ..ConnectResponse::default()
+    };
+    answer(stream, &response, "").await;
+}
+
+/// Where a client is, as JavaScript reads it.
+pub(super) fn address_lines(quic: &Connection) -> [String; 2] {
+    let remote = quic.remote_address();
+    [remote.ip().to_canonical().to_string(), remote.port().to_string()]
+}
+
 /// A request as JavaScript reads it, in lines; no part can hold a line's end.
 fn request_text(request: &ConnectRequest, quic: &Connection, client: &[String]) -> String {
-    let remote = quic.remote_address();
-    let mut lines = vec![
-        request.authority.clone(),
-        request.path.clone(),
-        remote.ip().to_canonical().to_string(),
-        remote.port().to_string(),
-    ];
+    let mut lines = vec![request.authority.clone(), request.path.clone()];
+    lines.extend(address_lines(quic));
     lines.extend_from_slice(client);
     lines.push(request.protocols.len().to_string());
     lines.extend(request.protocols.iter().cloned());

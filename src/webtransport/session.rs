@@ -131,6 +131,12 @@ pub enum WebTransportEvent {
     /// Listener: a request for a session. a: its key; payload in lines: authority, path, the client's address and port,
     /// the name it asked for, TLS's version, 1 if its certificate can be trusted, that in hexadecimal digits, how many protocols, each of them, then `name: value` of each header.
     Request,
+    /// Listener: a plain request. a: its key; b: 1 if it has no content; payload in lines: method, authority, path, then as
+    /// for a session without the protocols.
+    PlainRequest,
+    /// Plain request, terminal: a: 0 when the client has the answer, 1 by a defect of ours, 2 when the client has gone, 3
+    /// when the time for an answer was up, 4 when the script gave it up.
+    RequestStreamEnded,
     /// Listener: the client of a request has gone, or its time is over. a: its key.
     RequestGone,
     /// Listener, terminal: all its connections have ended. a: 1 if by a defect of ours.

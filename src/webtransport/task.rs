@@ -26,8 +26,8 @@ use super::streams::{Direction, ReceiveHalf, SendHalf, Stream};
 use super::underlying::Underlying;
 use crate::hub::Port;
 
-/// Requests that may wait for the listener to look at them.
-const REQUESTS: usize = 16;
+/// Requests that may wait for the listener to look at them, which it does at once: as many as streams may come in one go.
+const REQUESTS: usize = 128;
 
 /// Why a connection ended.
 #[derive(Debug)]

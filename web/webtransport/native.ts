@@ -38,9 +38,21 @@ export interface NativeReceiveStream {
 export interface NativeListener {
   accept(hub: unknown, id: number, key: number, protocol: string | undefined, headers: string[]): NativeSession | null;
   reject(key: number, status: number, headers: string[], body: string): boolean;
+  takeRequestStream(hub: unknown, id: number, key: number): NativeRequestStream | null;
   setCertificates(certificates: NamedCertificate[]): void;
   sessions(): number;
   close(timeoutMs: number, code: number, reason: string): void;
+}
+
+/** A plain HTTP/3 request: its content, and its answer. */
+export interface NativeRequestStream {
+  available(): number;
+  read(target: Uint8Array): number;
+  stop(): void;
+  respond(status: number, headers: string[]): void;
+  write(chunk: Uint8Array): boolean;
+  finish(): void;
+  reset(): void;
 }
 
 export interface ConnectOptions {
@@ -63,6 +75,7 @@ export interface ListenOptions {
   certificates: NamedCertificate[];
   clientCertificates: ClientCertificates | undefined;
   limits: ListenLimits;
+  servesPlainRequests: boolean;
 }
 
 /** What clients may make a server hold; see `src/webtransport/limits.rs`. */
@@ -78,6 +91,7 @@ export interface ListenLimits {
   maxQueuedBytesPerConnection: number;
   handshakeTimeoutMs: number;
   requestTimeoutMs: number;
+  responseTimeoutMs: number;
   idleTimeoutMs: number;
   keepAliveIntervalMs: number | undefined;
 }
@@ -106,6 +120,8 @@ type EventName =
   | 'Listening'
   | 'ListenFailed'
   | 'Request'
+  | 'PlainRequest'
+  | 'RequestStreamEnded'
   | 'RequestGone'
   | 'ListenerEnded';
 

@@ -29,7 +29,7 @@ export interface ServerOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-export type OnRequest = (request: never) => unknown;
+export type OnRequest = (request: never, info: never) => unknown;
 
 /** More than a process with the usual memory can hold. */
 const MAX_CONNECTIONS = 65_536;
@@ -50,6 +50,7 @@ const MAX_QUEUED_BYTES_PER_CONNECTION = 8 * 1024 * 1024;
 const LEAST_BYTES = 16_384;
 const HANDSHAKE_TIMEOUT_MS = 15_000;
 const REQUEST_TIMEOUT_MS = 30_000;
+const RESPONSE_TIMEOUT_MS = 30_000;
 /** As a client does. */
 const KEEP_ALIVE_INTERVAL_MS = 10_000;
 const CLOSE_MS = 5000;
@@ -88,6 +89,7 @@ const limitMembers = {
   maxUnreadBytesPerConnection: { type: limit(LEAST_BYTES), default: () => MAX_UNREAD_BYTES_PER_CONNECTION },
   maxUnreadBytesPerStream: { type: limit(LEAST_BYTES), default: () => MAX_UNREAD_BYTES_PER_STREAM },
   requestTimeoutMs: { type: limit(1), default: () => REQUEST_TIMEOUT_MS },
+  responseTimeoutMs: { type: limit(1), default: () => RESPONSE_TIMEOUT_MS },
 } as const;
 
 const limitDictionary = dictionary('WebTransportServerLimits', limitMembers);
@@ -114,6 +116,7 @@ export function convertServerOptions(given: unknown, context: string): ServerOpt
     certificates,
     clientCertificates,
     limits: { ...limits, keepAliveIntervalMs },
+    servesPlainRequests: onRequest !== undefined,
   };
   return { listen, onRequest, signal };
 }

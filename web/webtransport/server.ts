@@ -9,6 +9,7 @@ import { IncomingRequests } from '../incoming-requests.js';
 import { convertCertificates } from '../server-tls.js';
 import { defineInterface, requireArguments } from '../webidl.js';
 import { Kind, NativeListener } from './native.js';
+import { isResponse, PlainRequest, type RequestInfo, warn } from './plain-request.js';
 import {
   type Answering,
   createRequest,
@@ -23,6 +24,8 @@ import { convertCloseOptions, convertServerOptions, type OnRequest } from './ser
 import { Session } from './session.js';
 import { adopt } from './web-transport.js';
 
+/** From here on a status is no success. */
+const MULTIPLE_CHOICES = 300;
 const INTERNAL_SERVER_ERROR = 500;
 
 type State = 'starting' | 'listening' | 'closing' | 'closed';
@@ -142,11 +145,16 @@ export class WebTransportServer extends EventTarget {
 
   /** The script's hook hears a request first; what that leaves unanswered goes the usual way. */
   async #ask(request: WebTransportRequest, onRequest: OnRequest): Promise<void> {
+    const { remoteAddress, tls } = request;
+    const info: RequestInfo = { remoteAddress, tls };
     try {
-      await onRequest(request as never);
+      const answer = await onRequest(request as never, info as never);
+      if (!isAnswered(request) && isResponse(answer) && answer.status >= MULTIPLE_CHOICES) {
+        request.reject(answer.status, { headers: answer.headers });
+      }
     } catch (error) {
-      // The client must not wait, and one bad request must not end the process; but somebody has to hear of it.
-      process.emitWarning(error instanceof Error ? error : String(error));
+      // The client must not wait, and one bad request must not end the process.
+      warn(error);
       if (!isAnswered(request)) request.reject(INTERNAL_SERVER_ERROR);
     }
     if (!isAnswered(request) && this.#state === 'listening') this.#incoming.add(request);
@@ -176,7 +184,12 @@ export class WebTransportServer extends EventTarget {
     },
   };
 
-  static #dispatch: Dispatch<WebTransportServer> = (server, kind, a, _b, payload) => {
+  #plainRequested(key: number, text: string, empty: boolean): void {
+    if (this.#state !== 'listening' || this.#onRequest === undefined) PlainRequest.refuse(this.#native, key);
+    else PlainRequest.serve(this.#native, key, text, empty, this.#onRequest);
+  }
+
+  static #dispatch: Dispatch<WebTransportServer> = (server, kind, a, b, payload) => {
     switch (kind) {
       case Kind.Listening:
         // A server that was closed meanwhile ends, and says so in `ready`.
@@ -191,6 +204,9 @@ export class WebTransportServer extends EventTarget {
         break;
       case Kind.Request:
         if (server.#state === 'listening') server.#requested(a, payload.text());
+        break;
+      case Kind.PlainRequest:
+        server.#plainRequested(a, payload.text(), b !== 0);
         break;
       case Kind.RequestGone: {
         const request = server.#unanswered.get(a);

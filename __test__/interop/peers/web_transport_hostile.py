@@ -112,6 +112,32 @@ class HostileProtocol(WebTransportProtocol):
             self._quic.stop_stream(stream_id, 0x10C)
             await self.taken()
 
+    def send_plain_headers(self, stream_id):
+        headers = {":method": "POST", ":scheme": "https", ":authority": "localhost", ":path": "/"}
+        self.http.send_headers(stream_id, [(k.encode(), v.encode()) for k, v in headers.items()])
+
+    async def do_plain_requests(self):
+        while not self.terminated.done():
+            stream_id = self._quic.get_next_available_stream_id()
+            self.send_plain_headers(stream_id)
+            self.transmit()
+            self._quic.reset_stream(stream_id, 0x10C)
+            self._quic.stop_stream(stream_id, 0x10C)
+            await self.taken()
+
+    async def do_data_first(self):
+        self._quic.send_stream_data(self._quic.get_next_available_stream_id(), b"\x00\x01x")
+        self.transmit()
+        await self.terminated
+
+    async def do_data_behind_trailers(self):
+        stream_id = self._quic.get_next_available_stream_id()
+        self.send_plain_headers(stream_id)
+        self.http.send_headers(stream_id, [(b"x-behind", b"1")])
+        self._quic.send_stream_data(stream_id, b"\x00\x01x")
+        self.transmit()
+        await self.terminated
+
     # Up to the limit; the streams stay open.
     async def do_stopped_streams(self):
         for _ in range(100):

@@ -8,13 +8,13 @@ use super::structured_field;
 use super::{Field, Violation};
 
 /// The `:protocol` of every draft up to 14.
-const PROTOCOL: &[u8] = b"webtransport";
+pub(super) const PROTOCOL: &[u8] = b"webtransport";
 
 /// What Chromium and aioquic, which speak draft 02, look for.
 const DRAFT_02_REQUEST: (&str, &str) = ("sec-webtransport-http3-draft02", "1");
 const DRAFT_02_RESPONSE: (&str, &str) = ("sec-webtransport-http3-draft", "draft02");
 
-const AVAILABLE_PROTOCOLS: &str = "wt-available-protocols";
+pub(super) const AVAILABLE_PROTOCOLS: &str = "wt-available-protocols";
 const CHOSEN_PROTOCOL: &str = "wt-protocol";
 
 /// A request for a session.
@@ -41,15 +41,6 @@ pub(crate) struct ConnectResponse {
     pub(crate) headers: Vec<Field>,
 }
 
-/// A request as a server reads it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Request {
-    /// One for a session.
-    WebTransport(ConnectRequest),
-    /// A sound one that we don't serve, with the status that says so.
-    Unserved { status: u16 },
-}
-
 /// Why a message can't be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MessageError {
@@ -68,7 +59,7 @@ impl From<DecodeError> for MessageError {
     }
 }
 
-const fn malformed(rule: &'static str) -> MessageError {
+pub(super) const fn malformed(rule: &'static str) -> MessageError {
     MessageError::Malformed(Violation::stream(ErrorCode::H3_MESSAGE_ERROR, rule))
 }
 
@@ -103,59 +94,6 @@ impl ConnectRequest {
     }
 }
 
-impl Request {
-    /// Reads a request from a compressed field section.
-    pub(crate) fn decode(section: &[u8]) -> Result<Self, MessageError> {
-        let [method, scheme, authority, path, protocol, status] = PSEUDO_HEADERS;
-        let mut message = Message::decode(section)?;
-        if message.pseudo(status).is_some() {
-            return Err(malformed("a request has no :status"));
-        }
-        let method = message.pseudo(method).ok_or(malformed("a request has a :method"))?;
-        let (scheme, authority) = (message.pseudo(scheme), message.pseudo(authority));
-        let (path, protocol) = (message.pseudo(path), message.pseudo(protocol));
-        if method != b"CONNECT" {
-            if protocol.is_some() {
-                return Err(malformed(":protocol is CONNECT's"));
-            }
-            if scheme.is_none() || path.is_none() {
-                return Err(malformed("a request has a :scheme and a :path"));
-            }
-            return Ok(Self::Unserved { status: 404 });
-        }
-        let Some(protocol) = protocol else {
-            if scheme.is_some() || path.is_some() || authority.is_none() {
-                return Err(malformed("a plain CONNECT has an :authority only"));
-            }
-            return Ok(Self::Unserved { status: 501 });
-        };
-        let (Some(scheme), Some(authority), Some(path)) = (scheme, authority, path) else {
-            return Err(malformed("an extended CONNECT has :scheme, :authority and :path"));
-        };
-        if protocol != PROTOCOL {
-            return Ok(Self::Unserved { status: 501 });
-        }
-        let (authority, path) = (text(authority), text(path));
-        let (Some(authority), Some(path)) = (authority, path) else {
-            return Ok(Self::Unserved { status: 400 });
-        };
-        if scheme != b"https" || authority.is_empty() || !path.starts_with('/') {
-            return Ok(Self::Unserved { status: 400 });
-        }
-        let protocols = message.take_joined(AVAILABLE_PROTOCOLS);
-        // An unreadable list counts as none.
-        let protocols = protocols
-            .and_then(|list| structured_field::parse_list(&list))
-            .unwrap_or_default();
-        Ok(Self::WebTransport(ConnectRequest {
-            authority,
-            path,
-            protocols,
-            headers: message.fields,
-        }))
-    }
-}
-
 impl ConnectResponse {
     /// The answer as a compressed field section.
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -170,6 +108,14 @@ impl ConnectResponse {
             ));
         }
         fields.extend_from_slice(&self.headers);
+        qpack::encode(&fields)
+    }
+
+    /// The answer to a request that is none for a session. Fields of HTTP/1.1's connections are left out: an answer that
+    /// came from elsewhere may have them.
+    pub(crate) fn encode_plain(&self) -> Vec<u8> {
+        let mut fields = vec![Field::new(":status", self.status.to_string())];
+        fields.extend(self.headers.iter().filter(|field| check_name(field).is_ok()).cloned());
         qpack::encode(&fields)
     }
 
@@ -196,16 +142,16 @@ impl ConnectResponse {
     }
 }
 
-const PSEUDO_HEADERS: [&str; 6] = [":method", ":scheme", ":authority", ":path", ":protocol", ":status"];
+pub(super) const PSEUDO_HEADERS: [&str; 6] = [":method", ":scheme", ":authority", ":path", ":protocol", ":status"];
 
 /// A field section with its pseudo-headers apart, checked as RFC 9114, sections 4.2 and 4.3 say.
-struct Message {
+pub(super) struct Message {
     pseudo: [Option<Vec<u8>>; PSEUDO_HEADERS.len()],
-    fields: Vec<Field>,
+    pub(super) fields: Vec<Field>,
 }
 
 impl Message {
-    fn decode(section: &[u8]) -> Result<Self, MessageError> {
+    pub(super) fn decode(section: &[u8]) -> Result<Self, MessageError> {
         let mut message = Self {
             pseudo: Default::default(),
             fields: Vec::new(),
@@ -232,13 +178,13 @@ impl Message {
         Ok(message)
     }
 
-    fn pseudo(&self, name: &str) -> Option<&[u8]> {
+    pub(super) fn pseudo(&self, name: &str) -> Option<&[u8]> {
         let index = PSEUDO_HEADERS.iter().position(|known| *known == name)?;
         self.pseudo[index].as_deref()
     }
 
     /// Removes all fields of that name and joins their values, as a list allows.
-    fn take_joined(&mut self, name: &str) -> Option<Vec<u8>> {
+    pub(super) fn take_joined(&mut self, name: &str) -> Option<Vec<u8>> {
         let mut joined: Option<Vec<u8>> = None;
         self.fields.retain(|field| {
             if field.name != name.as_bytes() {
@@ -273,7 +219,7 @@ fn check_name(field: &Field) -> Result<(), MessageError> {
 }
 
 /// Visible ASCII, as in an authority or a path.
-fn text(bytes: &[u8]) -> Option<String> {
+pub(super) fn text(bytes: &[u8]) -> Option<String> {
     bytes
         .iter()
         .all(u8::is_ascii_graphic)
@@ -291,40 +237,6 @@ mod tests {
                 .map(|(name, value)| Field::new(*name, *value))
                 .collect::<Vec<_>>(),
         )
-    }
-
-    const SOUND: [(&str, &str); 5] = [
-        (":method", "CONNECT"),
-        (":scheme", "https"),
-        (":authority", "example.com:4433"),
-        (":path", "/chat?x=1"),
-        (":protocol", "webtransport"),
-    ];
-
-    fn without(name: &str) -> Vec<(&'static str, &'static str)> {
-        SOUND.into_iter().filter(|(other, _)| *other != name).collect()
-    }
-
-    fn with(extra: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
-        SOUND.into_iter().chain(extra.iter().copied()).collect()
-    }
-
-    #[test]
-    fn a_request_survives_the_wire() {
-        let request = ConnectRequest {
-            authority: "example.com:4433".into(),
-            path: "/chat?x=1".into(),
-            protocols: vec!["a".into(), "b \"c\"".into()],
-            headers: vec![Field::new("origin", "https://example.com"), Field::new("x-token", "1")],
-        };
-        let Ok(Request::WebTransport(decoded)) = Request::decode(&request.encode()) else {
-            panic!("not a request")
-        };
-        assert_eq!(decoded.header("origin"), Some(&b"https://example.com"[..]));
-        assert_eq!(decoded.header("sec-webtransport-http3-draft02"), Some(&b"1"[..]));
-        assert_eq!((decoded.authority, decoded.path), (request.authority, request.path));
-        assert_eq!(decoded.protocols, request.protocols);
-        assert_eq!(decoded.headers[1..], request.headers);
     }
 
     #[test]
@@ -345,78 +257,27 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_break_a_rule() {
-        for fields in [
-            vec![],
-            without(":method"),
-            without(":scheme"),
-            without(":authority"),
-            without(":path"),
-            without(":protocol"),
-            with(&[(":path", "/twice")]),
-            with(&[(":status", "200")]),
-            with(&[(":unknown", "1")]),
-            with(&[("x", "1"), (":late", "1")]),
-            with(&[("Upper", "1")]),
-            with(&[("sp ace", "1")]),
-            with(&[("", "1")]),
-            with(&[("x", "a\r\nb")]),
-            with(&[("x", "a\0b")]),
-            with(&[("connection", "close")]),
-            with(&[("transfer-encoding", "chunked")]),
-            with(&[("te", "gzip")]),
-            vec![
-                (":method", "GET"),
-                (":scheme", "https"),
-                (":path", "/"),
-                (":protocol", "webtransport"),
+    fn a_plain_answer_has_no_field_of_a_connection() {
+        let answer = ConnectResponse {
+            status: 200,
+            protocol: None,
+            headers: vec![
+                Field::new("connection", "close"),
+                Field::new("x", "1"),
+                Field::new("transfer-encoding", "chunked"),
+                Field::new("set-cookie", "a"),
+                Field::new("set-cookie", "b"),
             ],
-            vec![(":method", "GET"), (":path", "/")],
-        ] {
-            let Err(MessageError::Malformed(violation)) = Request::decode(&section(&fields)) else {
-                panic!("taken: {fields:?}")
-            };
-            assert_eq!(violation.code, ErrorCode::H3_MESSAGE_ERROR, "{fields:?}");
-        }
-    }
-
-    #[test]
-    fn sound_requests_that_we_do_not_serve() {
-        for (fields, status) in [
-            (
-                vec![
-                    (":method", "GET"),
-                    (":scheme", "https"),
-                    (":authority", "a"),
-                    (":path", "/"),
-                ],
-                404,
-            ),
-            (vec![(":method", "CONNECT"), (":authority", "a:1")], 501),
-            ([&without(":protocol")[..], &[(":protocol", "websocket")]].concat(), 501),
-            ([&without(":scheme")[..], &[(":scheme", "http")]].concat(), 400),
-            ([&without(":path")[..], &[(":path", "relative")]].concat(), 400),
-            ([&without(":authority")[..], &[(":authority", "")]].concat(), 400),
-            ([&without(":authority")[..], &[(":authority", "a b")]].concat(), 400),
-        ] {
-            assert_eq!(
-                Request::decode(&section(&fields)),
-                Ok(Request::Unserved { status }),
-                "{fields:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_unreadable_list_of_protocols_is_none() {
-        for (list, protocols) in [("a, b", vec![]), ("\"a\", b", vec![]), ("\"a\"", vec!["a".to_owned()])] {
-            let Ok(Request::WebTransport(request)) = Request::decode(&section(&with(&[(AVAILABLE_PROTOCOLS, list)])))
-            else {
-                panic!("not a request")
-            };
-            assert_eq!(request.protocols, protocols);
-            assert_eq!(request.headers, []);
-        }
+        };
+        let fields = qpack::decode(&answer.encode_plain()).expect("valid");
+        let sent: Vec<_> = fields.iter().map(|field| (&field.name[..], &field.value[..])).collect();
+        let expected: [(&[u8], &[u8]); 4] = [
+            (b":status", b"200"),
+            (b"x", b"1"),
+            (b"set-cookie", b"a"),
+            (b"set-cookie", b"b"),
+        ];
+        assert_eq!(sent, expected);
     }
 
     #[test]
@@ -438,14 +299,5 @@ mod tests {
                 "{fields:?}"
             );
         }
-    }
-
-    #[test]
-    fn too_many_fields() {
-        let many = SOUND
-            .into_iter()
-            .chain(std::iter::repeat_n(("x", "1"), 10_000))
-            .collect::<Vec<_>>();
-        assert_eq!(Request::decode(&section(&many)), Err(MessageError::TooLarge));
     }
 }

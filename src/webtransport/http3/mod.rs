@@ -3,7 +3,7 @@
 //! RFC 9114 (HTTP/3), RFC 9204 (QPACK), RFC 9220 (extended CONNECT), RFC 9297 (datagrams and capsules) and
 //! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html>.
 //!
-//! Start with [`connect`] for what opens a session, [`frame`] for how it travels, [`stream_header`] for how a stream
+//! Start with [`request`] for what a client may ask, [`connect`] for what opens a session, [`frame`] for how it travels, [`stream_header`] for how a stream
 //! finds its session, [`capsule`] for how a session ends.
 
 pub(crate) mod capsule;
@@ -13,6 +13,7 @@ pub(crate) mod exporter;
 pub(crate) mod frame;
 pub(crate) mod goaway;
 pub(crate) mod qpack;
+pub(crate) mod request;
 pub(crate) mod settings;
 pub(crate) mod stream_header;
 pub(crate) mod structured_field;
