@@ -354,3 +354,6 @@ async fn attempt(
     let connection = connecting.await.map_err(|error| Failure(lost(&error)))?;
     Ok((connection, endpoint))
 }
+
+#[cfg(test)]
+mod trust_tests;

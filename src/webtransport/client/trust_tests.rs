@@ -1,0 +1,194 @@
+//! Whom a client trusts, and how it shows who it is, against servers of raw quinn.
+
+use std::net::Ipv4Addr;
+
+use quinn::crypto::rustls::QuicServerConfig;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+
+use super::*;
+
+/// A certificate that is valid for some days, its key, and its hash.
+struct Certificate {
+    der: CertificateDer<'static>,
+    key: rcgen::KeyPair,
+    pem: String,
+}
+
+impl Certificate {
+    fn new() -> Self {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).expect("sound");
+        params.not_before = time::OffsetDateTime::now_utc() - time::Duration::HOUR;
+        params.not_after = params.not_before + time::Duration::DAY;
+        let certificate = params.self_signed(&key).expect("signs");
+        Self {
+            der: certificate.der().clone(),
+            pem: certificate.pem(),
+            key,
+        }
+    }
+
+    fn hash(&self) -> Hash {
+        <sha2::Sha256 as sha2::Digest>::digest(&self.der).into()
+    }
+
+    fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::try_from(self.key.serialize_der()).expect("a key")
+    }
+}
+
+/// Shows one certificate and signs with whatever key.
+#[derive(Debug)]
+struct Shows(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Shows {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+}
+
+fn shows(certificate: &Certificate, key: &Certificate) -> ServerConfig {
+    let signing = tls::provider().key_provider.load_private_key(key.key()).expect("a key");
+    let shown = CertifiedKey::new(vec![certificate.der.clone()], signing);
+    builder()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Shows(Arc::new(shown))))
+}
+
+fn builder() -> rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier> {
+    ServerConfig::builder_with_provider(tls::provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .expect("TLS 1.3")
+}
+
+fn listen(mut config: ServerConfig) -> Endpoint {
+    config.alpn_protocols = vec![b"h3".to_vec()];
+    let config = QuicServerConfig::try_from(config).expect("TLS 1.3");
+    let config = quinn::ServerConfig::with_crypto(Arc::new(config));
+    Endpoint::server(config, (Ipv4Addr::LOCALHOST, 0).into()).expect("binds")
+}
+
+/// Both ends of a connection to `server`, or why the client has none.
+async fn dial(
+    server: &Endpoint,
+    hashes: Option<Vec<Hash>>,
+    tls: TlsOptions,
+) -> Result<(Connection, Connection), String> {
+    let options = Options {
+        host: "127.0.0.1".into(),
+        port: server.local_addr().expect("bound").port(),
+        request: ConnectRequest {
+            authority: "localhost".into(),
+            path: "/".into(),
+            protocols: vec![],
+            headers: vec![],
+        },
+        server_certificate_hashes: hashes,
+        idle_timeout_ms: 30_000,
+        preferences: Preferences::default(),
+        tls,
+    };
+    let target = Target::try_from(options).map_err(|error| error.message)?;
+    let accept = async { server.accept().await.expect("open").await };
+    let (client, served) = tokio::join!(connect(&target), accept);
+    let (client, _endpoint) = client.map_err(|Failure(message)| message)?;
+    Ok((client, served.expect("connects as well")))
+}
+
+#[tokio::test]
+async fn a_server_without_the_certificates_key_is_refused_in_spite_of_the_hash() {
+    let (shown, other) = (Certificate::new(), Certificate::new());
+    let honest = listen(shows(&shown, &shown));
+    let connected = dial(&honest, Some(vec![shown.hash()]), TlsOptions::default()).await;
+    assert!(connected.is_ok());
+    let liar = listen(shows(&shown, &other));
+    let refused = dial(&liar, Some(vec![shown.hash()]), TlsOptions::default()).await;
+    assert!(refused.is_err());
+}
+
+#[tokio::test]
+async fn a_session_of_tls_is_not_taken_up_again_under_other_hashes() {
+    let certificate = Certificate::new();
+    let server = listen(shows(&certificate, &certificate));
+    let right = vec![certificate.hash()];
+    let (first, served) = dial(&server, Some(right.clone()), TlsOptions::default())
+        .await
+        .expect("connects");
+    // Until the tickets are there.
+    let mut stream = served.open_uni().await.expect("opens");
+    stream.write_all(b"x").await.expect("takes");
+    first.accept_uni().await.expect("comes");
+    let wrong = dial(&server, Some(vec![[0; 32]]), TlsOptions::default()).await;
+    assert!(wrong.is_err());
+    assert!(dial(&server, Some(right), TlsOptions::default()).await.is_ok());
+}
+
+/// Takes every client that shows a certificate.
+#[derive(Debug)]
+struct TakesAny;
+
+impl ClientCertVerifier for TakesAny {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        unreachable!("QUIC has TLS 1.3")
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = tls::provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        tls::provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[tokio::test]
+async fn a_client_shows_its_certificate_to_a_server_that_asks() {
+    let (servers, clients) = (Certificate::new(), Certificate::new());
+    let config = builder()
+        .with_client_cert_verifier(Arc::new(TakesAny))
+        .with_single_cert(vec![servers.der.clone()], servers.key())
+        .expect("belong together");
+    let server = listen(config);
+    let identity = TlsOptions {
+        ca: Some(vec![servers.pem.clone()]),
+        cert: Some(clients.pem.clone()),
+        key: Some(clients.key.serialize_pem()),
+        servername: Some("localhost".into()),
+        ..TlsOptions::default()
+    };
+    for hashes in [Some(vec![servers.hash()]), None] {
+        let (_client, served) = dial(&server, hashes, identity.clone()).await.expect("connects");
+        let shown = served.peer_identity().expect("asked for");
+        let shown = shown.downcast::<Vec<CertificateDer<'static>>>().expect("certificates");
+        assert_eq!(*shown, [clients.der.clone()]);
+    }
+}
