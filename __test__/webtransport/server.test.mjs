@@ -34,6 +34,17 @@ test('onRequest hears each request first, and answers it or leaves it', async (c
   assert.deepEqual(heard, ['/no', '/yes', '/left']);
 });
 
+test('a hook that returns a Response refuses with it; one that allows nothing decides nothing', async (context) => {
+  const onRequest = ({ url }) =>
+    url.endsWith('/no') ? new Response('not here', { status: 404, headers: { 'x-why': 'path' } }) : new Response('yes');
+  const listener = await startServer(context, { onRequest });
+  const failure = await connect(listener, { path: 'no' }).ready.catch((error) => error);
+  assert.match(failure.message, /404/);
+  const left = connect(listener);
+  await (await listener.request()).accept();
+  await left.ready;
+});
+
 test('a hook that throws costs its request a 500, and warns', async (context) => {
   const fault = new Error('a fault of the hook');
   const listener = await startServer(context, {

@@ -38,7 +38,7 @@ export function serverAddress(address: string, port: number): ServerAddress {
 
 /** What a request does with its answer; friend of WebTransportServer. */
 export interface Answering {
-  accept(key: number, url: string, protocol: string | undefined, headers: string[]): WebTransport;
+  accept(key: number, request: WebTransportRequest, protocol: string | undefined, headers: string[]): WebTransport;
   reject(key: number, status: number, headers: string[], body: string): void;
 }
 
@@ -137,7 +137,7 @@ export class WebTransportRequest {
     const flat = flattenHeaders(headers);
     this.#answer();
     const { answering, key } = this.#arrival;
-    return answering.accept(key, this.#url, protocol === '' ? undefined : protocol, flat);
+    return answering.accept(key, this, protocol === '' ? undefined : protocol, flat);
   }
 
   reject(...given: unknown[]): void {

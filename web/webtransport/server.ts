@@ -8,6 +8,19 @@ import { type Dispatch, hub, type Registration } from '../hub.js';
 import { IncomingRequests } from '../incoming-requests.js';
 import { convertCertificates } from '../server-tls.js';
 import { defineInterface, requireArguments } from '../webidl.js';
+import {
+  CLOSING,
+  GONE,
+  HOOK_FAILED,
+  publishConnection,
+  publishListening,
+  publishReject,
+  publishRequest,
+  publishServerClose,
+  publishServerError,
+  type Refusal,
+  rejected,
+} from './diagnostics.js';
 import { Kind, NativeListener } from './native.js';
 import { isResponse, PlainRequest, type RequestInfo, warn } from './plain-request.js';
 import {
@@ -51,6 +64,11 @@ export class WebTransportServer extends EventTarget {
   readonly #onRequest: OnRequest | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #abort = () => void this.close();
+  /** Hears the plain requests. */
+  readonly #hearPlain: OnRequest = (request, info) => {
+    publishRequest(this, request);
+    return this.#onRequest?.(request, info);
+  };
 
   constructor(...given: unknown[]) {
     super();
@@ -132,13 +150,17 @@ export class WebTransportServer extends EventTarget {
     this.#state = 'closing';
     this.#incoming.clear();
     this.#incoming.end();
-    for (const request of this.#unanswered.values()) endRequest(request);
+    for (const request of this.#unanswered.values()) {
+      publishReject(this, request, CLOSING);
+      endRequest(request);
+    }
     this.#unanswered.clear();
   }
 
   #requested(key: number, text: string): void {
     const request = createRequest(this.#answering, key, text);
     this.#unanswered.set(key, request);
+    publishRequest(this, request);
     if (this.#onRequest === undefined) this.#incoming.add(request);
     else void this.#ask(request, this.#onRequest);
   }
@@ -155,7 +177,9 @@ export class WebTransportServer extends EventTarget {
     } catch (error) {
       // The client must not wait, and one bad request must not end the process.
       warn(error);
+      this.#refusal = HOOK_FAILED;
       if (!isAnswered(request)) request.reject(INTERNAL_SERVER_ERROR);
+      this.#refusal = undefined;
     }
     if (!isAnswered(request) && this.#state === 'listening') this.#incoming.add(request);
   }
@@ -171,14 +195,21 @@ export class WebTransportServer extends EventTarget {
       );
   }
 
+  /** Why the server itself rejects a request, while it does. */
+  #refusal: Refusal | undefined;
+
   readonly #answering: Answering = {
-    accept: (key, _url, protocol, headers) => {
+    accept: (key, request, protocol, headers) => {
       this.#unanswered.delete(key);
-      return adopt(
-        Session.accepted(protocol ?? '', (id) => this.#native.accept(hub.native, id, key, protocol, headers)),
+      const session = Session.accepted(protocol ?? '', (id) =>
+        this.#native.accept(hub.native, id, key, protocol, headers),
       );
+      const socket = adopt(session, request.url);
+      if (session.isOpen) publishConnection(this, request, socket);
+      return socket;
     },
     reject: (key, status, headers, body) => {
+      publishReject(this, this.#unanswered.get(key), this.#refusal ?? rejected(status));
       this.#unanswered.delete(key);
       this.#native.reject(key, status, headers, body);
     },
@@ -186,7 +217,7 @@ export class WebTransportServer extends EventTarget {
 
   #plainRequested(key: number, text: string, empty: boolean): void {
     if (this.#state !== 'listening' || this.#onRequest === undefined) PlainRequest.refuse(this.#native, key);
-    else PlainRequest.serve(this.#native, key, text, empty, this.#onRequest);
+    else PlainRequest.serve(this.#native, key, text, empty, this.#hearPlain);
   }
 
   static #dispatch: Dispatch<WebTransportServer> = (server, kind, a, b, payload) => {
@@ -197,11 +228,15 @@ export class WebTransportServer extends EventTarget {
         server.#address = serverAddress(payload.text(), a);
         server.#state = 'listening';
         server.#ready.resolve();
+        publishListening(server, server.address());
         break;
-      case Kind.ListenFailed:
-        server.#ready.reject(exception('SystemError', payload.text()));
+      case Kind.ListenFailed: {
+        const error = exception('SystemError', payload.text());
+        server.#ready.reject(error);
+        publishServerError(server, error);
         server.#stop();
         break;
+      }
       case Kind.Request:
         if (server.#state === 'listening') server.#requested(a, payload.text());
         break;
@@ -214,6 +249,7 @@ export class WebTransportServer extends EventTarget {
         if (request === undefined) break;
         server.#incoming.remove(request);
         endRequest(request);
+        publishReject(server, request, GONE);
         break;
       }
       case Kind.ListenerEnded:
@@ -225,6 +261,7 @@ export class WebTransportServer extends EventTarget {
         server.#ready.reject(new DOMException('the server was closed', 'AbortError'));
         server.#registration.close();
         server.#closed.resolve();
+        publishServerClose(server);
         break;
     }
   };

@@ -8,6 +8,7 @@ import { type Dispatch, hub, Operations, Payload, type Registration } from '../h
 import { ReadableStream } from '../streams.js';
 import { createBidirectionalStream, type WebTransportBidirectionalStream } from './bidirectional-stream.js';
 import { createDatagrams, type Datagrams } from './datagrams.js';
+import type { Observer } from './diagnostics.js';
 import { sessionError, type WebTransportError } from './error.js';
 import { immutable, parseHeaders } from './headers.js';
 import { type ConnectOptions, Kind, NativeSession } from './native.js';
@@ -92,6 +93,9 @@ export class Session {
   readonly preferences: Preferences;
   #reliability: 'pending' | 'supports-unreliable' = 'pending';
 
+  /** Who tells the operator. */
+  #observer: Observer | undefined;
+
   constructor(preferences: Preferences) {
     this.preferences = preferences;
     this.#registration = hub.register(this, Session.#dispatch);
@@ -128,6 +132,13 @@ export class Session {
       session.#registration.close();
     }
     return session;
+  }
+
+  /** Names who tells the operator of what becomes of the session, and of what it is already. */
+  observe(observer: Observer): void {
+    this.#observer = observer;
+    if (this.isOpen) observer.opened(this.#protocol);
+    else if (this.#error !== undefined) observer.ended(this.#error, undefined);
   }
 
   #attach(make: (id: number) => NativeSession | null): boolean {
@@ -329,6 +340,7 @@ export class Session {
     this.anticipate();
     this.datagrams.established();
     this.#ready.resolve(undefined);
+    this.#observer?.opened(this.#protocol);
     this.#accept(this.#bidirectional, true, createBidirectionalStream);
     this.#accept(this.#unidirectional, false, createReceiveStream);
     this.keep();
@@ -358,6 +370,7 @@ export class Session {
       this.#unidirectional.controller.error(error);
       this.datagrams.error(error);
     }
+    this.#observer?.ended(error, closeInfo);
   }
 
   static #dispatch: Dispatch<Session> = (session, kind, a, b, payload) => {

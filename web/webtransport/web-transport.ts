@@ -5,6 +5,7 @@ import { defineInterface, dictionary, USVString, unsignedLong } from '../webidl.
 import type { WebTransportBidirectionalStream } from './bidirectional-stream.js';
 import { gatherStats, type WebTransportConnectionStats } from './connection-stats.js';
 import { WebTransportDatagramDuplexStream } from './datagrams.js';
+import { Observer } from './diagnostics.js';
 import { exportKeyingMaterial } from './keying-material.js';
 import { anticipatedStreams, blocked, convertArguments } from './options.js';
 import type { WebTransportReceiveStream } from './receive-stream.js';
@@ -18,23 +19,31 @@ const WebTransportCloseInfo = dictionary('WebTransportCloseInfo', {
 });
 
 /** Shows an accepted session as a WebTransport. */
-let adopt: (session: Session) => WebTransport;
+let adopt: (session: Session, url: string) => WebTransport;
+
+/** A session, and where it is or was asked for. */
+interface Shown {
+  readonly session: Session;
+  readonly url: string;
+}
 
 /** The session that the next `new WebTransport` shows instead of connecting; for `adopt` only. */
-let adopted: Session | undefined;
+let adopted: Shown | undefined;
 
 export class WebTransport {
   readonly #session: Session;
   readonly #datagrams: WebTransportDatagramDuplexStream;
 
   constructor(...given: unknown[]) {
-    this.#session = adopted ?? connect(given);
-    this.#datagrams = new WebTransportDatagramDuplexStream(this.#session.datagrams);
+    const { session, url } = adopted ?? connect(given);
+    this.#session = session;
+    this.#datagrams = new WebTransportDatagramDuplexStream(session.datagrams);
+    session.observe(new Observer(this, url));
   }
 
   static {
-    adopt = (session) => {
-      adopted = session;
+    adopt = (session, url) => {
+      adopted = { session, url };
       try {
         return new WebTransport();
       } finally {
@@ -160,8 +169,9 @@ function illegalInvocation(): Promise<never> {
   return Promise.reject(new TypeError('Illegal invocation: not a WebTransport'));
 }
 
-function connect(given: readonly unknown[]): Session {
+function connect(given: readonly unknown[]): Shown {
   const { connect: options, preferences } = convertArguments(given);
   const reason = blocked(options);
-  return reason === undefined ? Session.connect(options, preferences) : Session.blocked(reason, preferences);
+  const session = reason === undefined ? Session.connect(options, preferences) : Session.blocked(reason, preferences);
+  return { session, url: `https://${options.authority}${options.path}` };
 }

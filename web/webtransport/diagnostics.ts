@@ -1,0 +1,93 @@
+// The channels `webwire:webtransport:…`: what the operator hears of sessions, of servers, and of clients that have none.
+
+import { failureError, Topic, withoutCredentials } from '../diagnostics.js';
+
+const topics = {
+  open: new Topic('webwire:webtransport:open'),
+  close: new Topic('webwire:webtransport:close'),
+  error: new Topic('webwire:webtransport:error'),
+  listening: new Topic('webwire:webtransport:server:listening'),
+  request: new Topic('webwire:webtransport:server:request'),
+  connection: new Topic('webwire:webtransport:server:connection'),
+  reject: new Topic('webwire:webtransport:server:reject'),
+  serverClose: new Topic('webwire:webtransport:server:close'),
+  serverError: new Topic('webwire:webtransport:server:error'),
+} as const;
+
+interface CloseInfo {
+  readonly closeCode: number;
+  readonly reason: string;
+}
+
+/** Who tells the operator of a session: the WebTransport object that shows it. */
+export class Observer {
+  readonly #webtransport: object;
+  readonly #url: string;
+
+  constructor(webtransport: object, url: string) {
+    this.#webtransport = webtransport;
+    this.#url = url;
+  }
+
+  get #shown(): { webtransport: object; url: string } {
+    return { webtransport: this.#webtransport, url: URL.canParse(this.#url) ? withoutCredentials(this.#url) : '' };
+  }
+
+  opened(protocol: string): void {
+    if (!topics.open.wanted) return;
+    const shown = this.#shown;
+    topics.open.publish({ ...shown, protocol }, shown.url);
+  }
+
+  /** Without `closeInfo` the session has failed. */
+  ended(error: Error, closeInfo: CloseInfo | undefined): void {
+    const topic = closeInfo === undefined ? topics.error : topics.close;
+    if (!topic.wanted) return;
+    const shown = this.#shown;
+    if (closeInfo === undefined) topic.publish({ ...shown, error }, shown.url, error.message);
+    else topic.publish({ ...shown, ...closeInfo }, shown.url, closeInfo.closeCode, closeInfo.reason);
+  }
+}
+
+/** A request, for a session or a plain one, as its server has it. */
+interface AnyRequest {
+  readonly url: string;
+}
+
+/** Why a request came to nothing: the answer's status, 0 without one, a code, and a text for people. */
+export type Refusal = readonly [status: number, code: string, text: string];
+
+export const CLOSING: Refusal = [0, 'ERR_SERVER_CLOSED', 'the server closes'];
+export const GONE: Refusal = [0, 'ERR_REQUEST_GONE', 'the client has gone, or the time for an answer is up'];
+export const HOOK_FAILED: Refusal = [500, 'ERR_REQUEST_HOOK', 'onRequest has thrown'];
+
+/** The application's own word. */
+export const rejected = (status: number): Refusal => [status, 'ERR_REJECTED', 'the application rejects the request'];
+
+/** `address` as the server's `address()` has it. */
+export function publishListening(server: object, address: { address: string; port: number }): void {
+  if (topics.listening.wanted) topics.listening.publish({ server, address }, `${address.address} ${address.port}`);
+}
+
+export function publishRequest(server: object, request: AnyRequest): void {
+  if (topics.request.wanted) topics.request.publish({ server, request }, request.url);
+}
+
+export function publishConnection(server: object, request: AnyRequest | undefined, webtransport: object): void {
+  if (topics.connection.wanted) topics.connection.publish({ server, request, webtransport }, request?.url ?? '');
+}
+
+export function publishReject(server: object, request: AnyRequest | undefined, [status, code, text]: Refusal): void {
+  if (!topics.reject.wanted) return;
+  const detail = { phase: 'handshake', code, ...(status === 0 ? {} : { status }) };
+  const error = failureError(`${code}: ${text}`, detail);
+  topics.reject.publish({ server, request, error }, request?.url ?? '', error.message);
+}
+
+export function publishServerClose(server: object): void {
+  if (topics.serverClose.wanted) topics.serverClose.publish({ server });
+}
+
+export function publishServerError(server: object, error: Error): void {
+  if (topics.serverError.wanted) topics.serverError.publish({ server, error }, error.message);
+}
