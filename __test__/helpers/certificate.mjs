@@ -22,6 +22,7 @@ const time = (date) => element(0x17, Buffer.from(`${date.toISOString().replace(/
 const bits = (bytes) => element(0x03, Buffer.from([0]), bytes);
 
 const ECDSA_WITH_SHA256 = sequence(identifier('2a8648ce3d040302'));
+const RSA_WITH_SHA256 = sequence(identifier('2a864886f70d01010b'), element(0x05));
 const COMMON_NAME = identifier('550403');
 const SUBJECT_ALT_NAME = identifier('551d11');
 
@@ -30,12 +31,19 @@ const TRUE = element(0x01, Buffer.from([0xff]));
 
 /**
  * Makes a certificate for localhost, 127.0.0.1 and ::1; an authority's, if `authority` says so. It is signed by itself,
- * or by the certificate `issuer`, an authority's.
+ * or by the certificate `issuer`, an authority's. Its key is of RSA with `rsaBits`, where they are given; with
+ * `alternatives: false` it names its host as `commonName` only, as certificates did long ago.
  * Returns `{ cert, key, hash }`: two PEM texts, and the SHA-256 of the DER as `serverCertificateHashes` wants it.
  */
-export function createCertificate({ names = ['localhost'], days = 10, authority = false, issuer } = {}) {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
-  const commonName = authority ? `webwire test authority ${randomBytes(4).toString('hex')}` : 'webwire test';
+export function createCertificate(options = {}) {
+  const { names = ['localhost'], days = 10, authority = false, issuer, rsaBits, alternatives: named = true } = options;
+  const { privateKey, publicKey } = rsaBits
+    ? generateKeyPairSync('rsa', { modulusLength: rsaBits })
+    : generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+  const { commonName = authority ? `webwire test authority ${randomBytes(4).toString('hex')}` : 'webwire test' } =
+    options;
+  const signer = issuer?.privateKey ?? privateKey;
+  const algorithm = signer.asymmetricKeyType === 'rsa' ? RSA_WITH_SHA256 : ECDSA_WITH_SHA256;
   const name = sequence(set(sequence(COMMON_NAME, element(0x0c, Buffer.from(commonName)))));
   const alternatives = sequence(
     ...names.map((dns) => element(0x82, Buffer.from(dns))),
@@ -49,22 +57,25 @@ export function createCertificate({ names = ['localhost'], days = 10, authority 
   const toBeSigned = sequence(
     element(0xa0, element(0x02, Buffer.from([2]))),
     element(0x02, serial),
-    ECDSA_WITH_SHA256,
+    algorithm,
     issuer?.name ?? name,
     sequence(time(new Date(began)), time(new Date(began + days * DAY_MS))),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
-    element(
-      0xa3,
-      sequence(
-        authority
-          ? sequence(BASIC_CONSTRAINTS, TRUE, octets(sequence(TRUE)))
-          : sequence(SUBJECT_ALT_NAME, octets(alternatives)),
-      ),
-    ),
+    ...(named || authority
+      ? [
+          element(
+            0xa3,
+            sequence(
+              authority
+                ? sequence(BASIC_CONSTRAINTS, TRUE, octets(sequence(TRUE)))
+                : sequence(SUBJECT_ALT_NAME, octets(alternatives)),
+            ),
+          ),
+        ]
+      : []),
   );
-  const signature = sign('sha256', toBeSigned, issuer?.privateKey ?? privateKey);
-  const der = sequence(toBeSigned, ECDSA_WITH_SHA256, bits(signature));
+  const der = sequence(toBeSigned, algorithm, bits(sign('sha256', toBeSigned, signer)));
   const lines = der.toString('base64').match(/.{1,64}/g);
   return {
     cert: `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`,

@@ -127,6 +127,28 @@ test('certificates that have expired, and a server of another protocol', async (
   assert.deepEqual([phase, code], ['tls', 'EPROTO']);
 });
 
+test('a weak key, and hosts that only the common name names', async (t) => {
+  const connect = async (certificate, host, phase, code) => {
+    const { url } = await tlsServer(t, { ...certificate, ciphers: 'DEFAULT@SECLEVEL=0' }, async (socket) => {
+      socket.on('error', () => {});
+      socket.write(opening(await readUntil(socket, '\r\n\r\n')));
+    });
+    const at = url.replace('127.0.0.1', host);
+    if (phase === undefined) {
+      await next(new WebSocket(at, { ca: certificate.cert }), 'open');
+      return;
+    }
+    const error = await failure(t, at, { ca: certificate.cert });
+    assert.deepEqual([error.phase, error.code], [phase, code]);
+  };
+  await connect(createCertificate({ rsaBits: 2048 }), '127.0.0.1');
+  await connect(createCertificate({ rsaBits: 1024 }), '127.0.0.1', 'tls', 'CERT_REJECTED');
+  for (const host of ['127.0.0.1', 'localhost']) {
+    const named = createCertificate({ commonName: host, alternatives: false });
+    await connect(named, host, 'tls', 'ERR_TLS_CERT_ALTNAME_INVALID');
+  }
+});
+
 test('the transport ends in the middle of a frame', async (t) => {
   const piece = frame(BINARY, Buffer.alloc(1_000)).subarray(0, 500);
   const ends = {

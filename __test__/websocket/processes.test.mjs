@@ -1,0 +1,97 @@
+// Processes that are forked beside open sockets, and a process that is stopped and goes on.
+
+import assert from 'node:assert/strict';
+import { fork, spawn } from 'node:child_process';
+import cluster from 'node:cluster';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import Ws from 'ws';
+import { descriptors } from '../helpers/descriptors.mjs';
+import { echo, listening, next, WebSocket } from '../helpers/websocket-ends.mjs';
+
+const FORKED = fileURLToPath(new URL('../helpers/forked.mjs', import.meta.url));
+
+async function backAndForth(socket) {
+  socket.send('there and back');
+  assert.equal((await next(socket, 'message')).data, 'there and back');
+}
+
+for (const [name, start] of [
+  ['child_process.fork', () => fork(FORKED)],
+  [
+    'cluster',
+    () => {
+      cluster.setupPrimary({ exec: FORKED });
+      return cluster.fork();
+    },
+  ],
+]) {
+  test(`${name}: the child has none of our sockets, and both ends serve`, {
+    skip: process.platform !== 'linux' && 'reads /proc',
+  }, async (t) => {
+    const { url } = await listening(t, echo);
+    const near = Array.from({ length: 5 }, () => new WebSocket(url));
+    await Promise.all(near.map((socket) => next(socket, 'open')));
+    const ours = descriptors().filter((one) => /socket|eventpoll|eventfd/.test(one));
+    assert.ok(ours.length > 10);
+    const child = start();
+    t.after(() => child.kill('SIGKILL'));
+    assert.deepEqual((await once(child, 'message'))[0], 'ready');
+    // All anonymous files of a kind look alike.
+    child.send(ours.filter((one) => one.startsWith('socket:')));
+    const [{ shared, port }] = await once(child, 'message');
+    assert.deepEqual(shared, []);
+    const far = new WebSocket(`ws://127.0.0.1:${port}/`);
+    await next(far, 'open');
+    await backAndForth(far);
+    const closed = next(far, 'close');
+    child.kill('SIGKILL');
+    await closed;
+    for (const socket of near) await backAndForth(socket);
+    const last = new WebSocket(url);
+    await next(last, 'open');
+    for (const socket of [...near, last]) socket.close();
+  });
+}
+
+/** A server that looks every 50 ms whether its clients are there. */
+const SERVER = `
+  const { WebSocketServer } = require('./index.js');
+  const server = new WebSocketServer({ host: '127.0.0.1', keepAlive: { intervalMs: 50, timeoutMs: 60_000 } });
+  server.addEventListener('connection', ({ socket }) => { socket.onmessage = ({ data }) => socket.send(data); });
+  server.ready.then(() => console.log(server.address().port));
+`;
+
+test('a process that is stopped for a while: its timers fire once, and its connections live', {
+  skip: process.platform === 'win32' && 'no such signals',
+}, async (t) => {
+  const start = async () => {
+    const child = spawn(process.execPath, ['-e', SERVER], {
+      cwd: new URL('../..', import.meta.url),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    t.after(() => child.kill('SIGKILL'));
+    const [port] = await once(createInterface({ input: child.stdout }), 'line');
+    const socket = new Ws(`ws://127.0.0.1:${port}/`);
+    await once(socket, 'open');
+    return { child, socket };
+  };
+  const [stopped, running] = await Promise.all([start(), start()]);
+  await once(stopped.socket, 'ping');
+  stopped.child.kill('SIGSTOP');
+  // Of the other process meanwhile.
+  for (let pings = 0; pings < 20; pings += 1) await once(running.socket, 'ping');
+  let pings = 0;
+  stopped.socket.on('ping', () => {
+    pings += 1;
+  });
+  stopped.socket.send('still there?');
+  stopped.child.kill('SIGCONT');
+  const [answer] = await once(stopped.socket, 'message');
+  assert.equal(String(answer), 'still there?');
+  assert.ok(pings <= 3, `${pings} pings at once`);
+  await once(stopped.socket, 'ping');
+  for (const { socket } of [stopped, running]) socket.terminate();
+});
