@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { before, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import webwire from '../../index.js';
 import { certificateFiles } from './certificate-files.mjs';
 import { startPeer } from './counterpart.mjs';
@@ -234,6 +235,25 @@ test('h3: a client that takes nothing of an answer is given up', { timeout: TIME
   const client = run(context, served, 'unread');
   assert.equal(await client.line(), 'waiting');
   assert.equal((await cancelled.promise).name, 'TimeoutError');
+});
+
+test('a worker that is terminated ends its answers', { timeout: TIMEOUT_MS }, async (context) => {
+  const files = certificateFiles(context);
+  const script = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    const { WebTransportServer } = require(workerData.webwire);
+    const body = () => new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(100_000)) });
+    const server = new WebTransportServer({ host: '127.0.0.1', ...workerData, onRequest: () => new Response(body()) });
+    server.ready.then(() => parentPort.postMessage(server.address().port));
+  `;
+  const [cert, key] = [files.cert, files.key].map((file) => readFileSync(file, 'utf8'));
+  const worker = new Worker(script, { eval: true, workerData: { webwire: path.join(root, 'index.js'), cert, key } });
+  const [port] = await once(worker, 'message');
+  const client = run(context, { port, cert: files.cert }, 'unread');
+  assert.equal(await client.line(), 'waiting');
+  await worker.terminate();
+  client.child.stdin.write('read\n');
+  await assert.rejects(client.line(), /H3_INTERNAL_ERROR|ConnectionError/);
 });
 
 test('sessions and plain requests on one port; close() waits for answers', { timeout: TIMEOUT_MS }, async (context) => {

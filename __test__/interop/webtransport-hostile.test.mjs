@@ -15,10 +15,10 @@ const MIB = 1024 * 1024;
 const MAX_RISE = 32 * MIB;
 
 /** Echoes every stream. */
-async function serve(context) {
+async function serve(context, options) {
   const files = certificateFiles(context);
   const [cert, key] = [readFileSync(files.cert), readFileSync(files.key)];
-  const server = new WebTransportServer({ host: '127.0.0.1', cert, key });
+  const server = new WebTransportServer({ host: '127.0.0.1', cert, key, ...options });
   context.after(() => server.close({ timeoutMs: 0 }));
   await server.ready;
   server.onconnection = async ({ socket }) => {
@@ -66,5 +66,19 @@ for (const [fault, expected] of [
     assert.deepEqual(outcome, expected);
     assert.ok(rise < MAX_RISE, `${rise} bytes more`);
     await isServed(served);
+  });
+}
+
+for (const [fault, options, code] of [
+  // H3_REQUEST_INCOMPLETE
+  ['half-headers', { handshakeTimeoutMs: 500 }, 0x10d],
+  // H3_REQUEST_REJECTED
+  ['two-sessions', { maxSessionsPerConnection: 1 }, 0x10b],
+]) {
+  test(`${fault}: the request is refused, the session goes on`, { timeout: TIMEOUT_MS }, async (context) => {
+    const served = await serve(context, options);
+    const peer = startPeer(context, 'web_transport_hostile.py', `${served.port}`, served.cert, fault);
+    assert.deepEqual(await peer.event('refused'), { event: 'refused', code });
+    assert.deepEqual(await peer.event('ended'), { event: 'ended', echoed: true });
   });
 }

@@ -7,7 +7,7 @@ import sys
 from aioquic import tls
 from aioquic.asyncio import connect
 from aioquic.quic.configuration import QuicConfiguration
-from aioquic.quic.events import ConnectionTerminated
+from aioquic.quic.events import ConnectionTerminated, StreamReset
 
 from lines import tell
 from web_transport import WebTransportProtocol
@@ -29,10 +29,13 @@ class HostileProtocol(WebTransportProtocol):
         self.opened = loop.create_future()
         self.echoed = loop.create_future()
         self.terminated = loop.create_future()
+        self.refused = loop.create_future()
 
     def quic_event_received(self, event):
         if isinstance(event, ConnectionTerminated):
             self.terminated.set_result(event.error_code)
+        if isinstance(event, StreamReset) and not self.refused.done():
+            self.refused.set_result(event.error_code)
         super().quic_event_received(event)
 
     def request(self):
@@ -124,6 +127,17 @@ class HostileProtocol(WebTransportProtocol):
             self._quic.reset_stream(stream_id, 0x10C)
             self._quic.stop_stream(stream_id, 0x10C)
             await self.taken()
+
+    # Half of a request's headers, and no more.
+    async def do_half_headers(self):
+        self._quic.send_stream_data(self._quic.get_next_available_stream_id(), b"\x01\x20\x00\x00")
+        self.transmit()
+        tell(event="refused", code=await self.refused)
+
+    async def do_two_sessions(self):
+        self.request()
+        self.transmit()
+        tell(event="refused", code=await self.refused)
 
     async def do_data_first(self):
         self._quic.send_stream_data(self._quic.get_next_available_stream_id(), b"\x00\x01x")
