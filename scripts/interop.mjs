@@ -1,4 +1,4 @@
-// npm run interop: webwire against Chromium, Firefox, aioquic, aiortc, websockets and npm packages. On Debian as root it installs what is
+// npm run interop: webwire against Chromium, Firefox, aioquic, h3, aiortc, websockets and npm packages. On Debian as root it installs what is
 // missing: apt packages, and a Python venv in .venv with the versions of __test__/interop/peers/requirements.txt.
 // Elsewhere it names what is missing and fails. It never passes by skipping.
 
@@ -77,4 +77,6 @@ function installPythonPackages() {
 installPrograms();
 setUp();
 installPythonPackages();
+// Its crates may have to be downloaded, which the tests' own network can't.
+run('cargo', ['build', '--locked', '--example', 'http3-client']);
 runSuite('npm run interop', testFiles('__test__/interop'), { through: [join(root, 'scripts/isolated')] });
