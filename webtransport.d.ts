@@ -434,5 +434,6 @@ export interface GeneratedCertificate {
 /**
  * Makes a self-signed certificate that `serverCertificateHashes` accepts: ECDSA P-256, for `names` (at first localhost,
  * 127.0.0.1 and ::1), for `days` (at first 13; clients refuse more than 14), beginning an hour ago: clocks differ.
+ * A name may begin with `*.`. Throws TypeError for what is no host, RangeError for days that are not above 0.
  */
 export function generateCertificate(options?: { names?: string[]; days?: number }): GeneratedCertificate;

@@ -1,6 +1,7 @@
 // Whom a client trusts. https://www.w3.org/TR/webtransport/#custom-certificate-requirements
 
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import webwire from '../../index.js';
 import { createCertificate } from '../helpers/certificate.mjs';
@@ -82,6 +83,33 @@ for (const [what, { days, names }, expected] of [
     assert.equal(await connects(context, options, { cert: certificate, key }), expected);
   });
 }
+
+test('generateCertificate: names, times and what is none', () => {
+  const read = (options) => {
+    const { certificate, hash } = generateCertificate(options);
+    const made = new X509Certificate(certificate);
+    assert.equal(made.fingerprint256.replaceAll(':', '').toLowerCase(), Buffer.from(hash).toString('hex'));
+    return made;
+  };
+  const { subjectAltName } = read({ names: ['a.example', '*.B.example', 'bücher.example', '10.0.0.1', '[::1]'] });
+  const names = ['a.example', '*.b.example', 'xn--bcher-kva.example'].map((name) => `DNS:${name}`);
+  const addresses = ['10.0.0.1', '0:0:0:0:0:0:0:1'].map((address) => `IP Address:${address}`);
+  assert.equal(subjectAltName, [...names, ...addresses].join(', '));
+  const { validFrom, validTo } = read({ days: 2 });
+  assert.equal(Date.parse(validTo) - Date.parse(validFrom), 2 * 86_400_000);
+  assert.ok(Date.parse(validFrom) < Date.now());
+  for (const name of ['', 'a b', '*', '*.', 'a.*.b', '1.2.3.4.5:6', 'https://a']) {
+    assert.throws(() => generateCertificate({ names: [name] }), TypeError, name);
+  }
+  for (const [days, error] of [
+    [0, RangeError],
+    [-1, RangeError],
+    [Number.NaN, TypeError],
+    [1e9, TypeError],
+  ]) {
+    assert.throws(() => generateCertificate({ days }), error, String(days));
+  }
+});
 
 test('an expired certificate fails with its hash too', async (context) => {
   const { cert, key, hash } = createCertificate({ days: 0.5 });
