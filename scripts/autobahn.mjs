@@ -3,6 +3,7 @@
 // OK, NON-STRICT, INFORMATIONAL, UNIMPLEMENTED, FAILED.
 //
 //   --cases 1.*,10.*   all by default
+//   --pieces           through a proxy that cuts TCP into pieces of 1 to 7 bytes
 //
 // Everything but OK and INFORMATIONAL is a failure.
 
@@ -11,7 +12,9 @@ import { parseArgs } from 'node:util';
 import { setUp } from './setup.mjs';
 import { root, say } from './tasks.mjs';
 
-const { values } = parseArgs({ options: { cases: { type: 'string', default: '*' } } });
+const { values } = parseArgs({
+  options: { cases: { type: 'string', default: '*' }, pieces: { type: 'boolean', default: false } },
+});
 const runner = process.env.AUTOBAHN;
 if (!runner) {
   say('AUTOBAHN is not set: it is the runner of the suite');
@@ -20,7 +23,15 @@ if (!runner) {
 
 setUp();
 for (const end of ['client', 'server']) {
-  const args = [end, `__test__/autobahn/${end}.mjs`, '--agent', `webwire-${end}`, '--list', '--cases', values.cases];
+  const args = [
+    end,
+    `__test__/autobahn/${end}${values.pieces ? '-in-pieces' : ''}.mjs`,
+    '--agent',
+    `webwire-${end}`,
+    '--list',
+    '--cases',
+    values.cases,
+  ];
   const { stdout, error } = spawnSync(runner, args, {
     cwd: root,
     encoding: 'utf8',

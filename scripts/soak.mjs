@@ -93,7 +93,7 @@ async function holdIdle(far, near, url) {
 }
 
 async function comeAndGo(far, near, port) {
-  const proxy = await tcpProxy({ target: port, seed, resetOneOf: 10 });
+  const proxy = await tcpProxy({ target: () => port, seed, resetOneOf: 10 });
   const url = `ws://127.0.0.1:${proxy.port}/`;
   const work = (time, number) =>
     near.order('work', { url, seconds: time, parallel: PARALLEL, seed: seed * 1_000_003 + number * PARALLEL });

@@ -12,5 +12,5 @@ export async function startServer({ port }) {
     socket.onmessage = ({ data }) => socket.send(data);
   });
   await server.ready;
-  return { close: () => server.close({ timeoutMs: 0 }) };
+  return { port: server.address().port, close: () => server.close({ timeoutMs: 0 }) };
 }

@@ -11,8 +11,8 @@ const MOST_BYTES_A_PIECE = 7;
 const MOST_DELAY_MS = 3;
 
 /** Cuts the first bytes into pieces of 1 to 7 and the rest at random, with a short delay now and then. */
-function pieces(random) {
-  let cut = 2_000;
+function pieces(random, small) {
+  let cut = small;
   return new Transform({
     async transform(chunk, _encoding, done) {
       for (let at = 0; at < chunk.length; ) {
@@ -27,13 +27,16 @@ function pieces(random) {
   });
 }
 
-/** Listens; resolves to `{ port, connections, resets, close }`. One connection of `resetOneOf` is reset on its way. */
-export async function tcpProxy({ target, seed, resetOneOf }) {
+/**
+ * Listens; resolves to `{ port, counts, close }`. `target()` is the port behind it; `small` bytes are cut small each way. One
+ * connection of `resetOneOf` is reset on its way; none where that is not given.
+ */
+export async function tcpProxy({ target, seed, resetOneOf, small = 2_000 }) {
   const open = new Set();
   const counts = { connections: 0, resets: 0 };
   const server = createServer({ allowHalfOpen: true }, (near) => {
     const random = numbers(seed + counts.connections++);
-    const far = connect({ port: target, host: '127.0.0.1', allowHalfOpen: true });
+    const far = connect({ port: target(), host: '127.0.0.1', allowHalfOpen: true });
     for (const socket of [near, far]) {
       open.add(socket);
       socket.setNoDelay(true);
@@ -44,9 +47,9 @@ export async function tcpProxy({ target, seed, resetOneOf }) {
         far.destroy();
       });
     }
-    near.pipe(pieces(random)).pipe(far);
-    far.pipe(pieces(random)).pipe(near);
-    if (random(resetOneOf) !== 0) return;
+    near.pipe(pieces(random, small)).pipe(far);
+    far.pipe(pieces(random, small)).pipe(near);
+    if (resetOneOf === undefined || random(resetOneOf) !== 0) return;
     let left = random(20_000);
     far.on('data', (chunk) => {
       left -= chunk.length;

@@ -6,6 +6,7 @@ import {
   all,
   BINARY,
   CLOSE,
+  CONTINUATION,
   closeBody,
   closeCode,
   echo,
@@ -92,6 +93,14 @@ test('a message over the limit: 1009 by its header', async (t) => {
 test('a message of too many fragments: 1008', async (t) => {
   const empty = Buffer.concat([fragment(TEXT, ''), Buffer.alloc(2 * 131_073)]);
   assert.deepEqual(await failure(t, empty), failed(1008));
+  const MOST = 131_072;
+  const bytes = Buffer.concat([fragment(TEXT, 'a'), Buffer.alloc(3 * (MOST - 1), fragment(CONTINUATION, 'a'))]);
+  assert.deepEqual(await failure(t, Buffer.concat([bytes, frame(CONTINUATION, 'a')])), failed(1008));
+  bytes[bytes.length - 3] |= 0x80;
+  const { url } = await frameServer(t, (socket) => socket.write(bytes));
+  const socket = new WebSocket(url);
+  assert.equal((await next(socket, 'message')).data, 'a'.repeat(MOST));
+  socket.close();
 });
 
 test('frames without a mask at a server: 1002', async (t) => {

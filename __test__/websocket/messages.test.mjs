@@ -158,6 +158,34 @@ test('a burst keeps its order, and each message is a task of its own', async (t)
   socket.close();
 });
 
+test('a million messages that come at once: all, in order, and timers have their turn between', async (t) => {
+  const COUNT = 1_000_000;
+  // A frame of a server: two bytes, and the number.
+  const burst = Buffer.alloc(COUNT * 6);
+  for (let number = 0; number < COUNT; number += 1) {
+    burst.writeUInt16BE(0x8204, number * 6);
+    burst.writeUInt32BE(number, number * 6 + 2);
+  }
+  const { url } = await frameServer(t, (socket) => socket.write(burst));
+  const socket = new WebSocket(url);
+  socket.binaryType = 'nodebuffer';
+  let received = 0;
+  let turns = 0;
+  const timer = setInterval(() => {
+    if (received > 0) turns += 1;
+  }, 1);
+  t.after(() => clearInterval(timer));
+  await new Promise((resolve) => {
+    socket.onmessage = ({ data }) => {
+      if (data.readUInt32BE(0) !== received) assert.fail(`${data.readUInt32BE(0)} instead of ${received}`);
+      received += 1;
+      if (received === COUNT) resolve();
+    };
+  });
+  assert.ok(turns > 10, `${turns} turns`);
+  socket.close();
+});
+
 test('long and short messages in a burst come whole and in order, at both ends', async (t) => {
   const LENGTHS = [0, 16_384, 3, 65_536, 20_000, 125, 16_383, 100_000, 70_000, 1, 300_000, 65_000];
   const COUNT = 20 * LENGTHS.length;

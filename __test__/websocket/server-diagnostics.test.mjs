@@ -130,6 +130,37 @@ test('a client that speaks no TLS, and one that is too slow', async (t) => {
   assert.deepEqual(told((await until('reject')).error), ['handshake', 'ETIMEDOUT', undefined]);
 });
 
+test('a server without descriptors tells of it, and accepts when there are some', {
+  skip: process.platform !== 'linux' && 'ulimit',
+}, async () => {
+  const script = `
+    const { WebSocket, WebSocketServer } = require('./index.js');
+    const { openSync, closeSync } = require('node:fs');
+    const { subscribe } = require('node:diagnostics_channel');
+    const server = new WebSocketServer({ host: '127.0.0.1' });
+    server.addEventListener('connection', () => {});
+    server.ready.then(() => {
+      const taken = [];
+      try { for (;;) taken.push(openSync('/dev/null')); } catch {}
+      subscribe('webwire:websocket:server:error', ({ error }) => {
+        console.log(error.phase, error.syscall, error.code);
+        while (taken.length > 0) closeSync(taken.pop());
+      });
+      // One is enough for the client.
+      closeSync(taken.pop());
+      new WebSocket('ws://127.0.0.1:' + server.address().port).onopen = () => {
+        console.log('open');
+        server.close({ timeoutMs: 0 });
+      };
+    });
+  `;
+  const stdout = execFileSync('sh', ['-c', 'ulimit -n 64; exec "$0" -e "$1"', process.execPath, script], {
+    cwd: new URL('../..', import.meta.url),
+    encoding: 'utf8',
+  });
+  assert.equal(stdout, 'listen accept EMFILE\nopen\n');
+});
+
 test("behind Node's http server", async (t) => {
   const { messages, until } = published(t);
   const http = createServer();
