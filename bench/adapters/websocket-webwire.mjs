@@ -2,4 +2,4 @@
 import { WebSocket } from 'webwire/websocket';
 import { w3c } from './websocket-w3c.mjs';
 
-export default w3c(WebSocket);
+export default w3c(WebSocket, (options) => (options === undefined ? [] : [options]));

@@ -103,11 +103,11 @@ const cases = {
     return rates(end(), 0, count);
   },
 
-  /** Open `parallel` connections at once and close them, until `count` are made. */
-  async 'connect-parallel'({ parallel, count }) {
-    await connectInBatches(parallel, count / WARM_UP);
+  /** Open `parallel` connections at once and close them, until `count` are made; `options` are webwire's. */
+  async 'connect-parallel'({ parallel, count, options }) {
+    await connectInBatches(parallel, count / WARM_UP, options);
     const end = begin();
-    await connectInBatches(parallel, count);
+    await connectInBatches(parallel, count, options);
     return rates(end(), 0, count);
   },
 
@@ -122,9 +122,9 @@ const cases = {
   },
 };
 
-async function connectInBatches(parallel, count) {
+async function connectInBatches(parallel, count, options) {
   for (let made = 0; made < count; made += parallel) {
-    const batch = Array.from({ length: parallel }, () => adapter.connect(`${origin}/echo`, () => {}));
+    const batch = Array.from({ length: parallel }, () => adapter.connect(`${origin}/echo`, () => {}, options));
     const sockets = await Promise.all(batch);
     await Promise.all(sockets.map((socket) => socket.close()));
   }
