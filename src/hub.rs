@@ -70,12 +70,16 @@ struct Batch {
 }
 
 impl Batch {
-    /// Ready for the next events; what a burst made it grow to is given back.
+    /// Ready for the next events.
     fn clear(&mut self) {
         self.bytes.clear();
+        self.taken = 0;
+    }
+
+    /// Gives back what a burst made it grow to. While one lasts, it would only grow again.
+    fn shrink(&mut self) {
         self.bytes.shrink_to(KEPT_BYTES);
         self.records.shrink_to(KEPT_RECORDS);
-        self.taken = 0;
     }
 }
 
@@ -159,6 +163,8 @@ impl Hub {
             let mut back = lock(&self.shared.back);
             if back.batch.records.is_empty() {
                 back.scheduled = false;
+                front.shrink();
+                back.batch.shrink();
                 return 0;
             }
             std::mem::swap(&mut *front, &mut back.batch);

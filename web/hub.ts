@@ -188,6 +188,7 @@ class Hub {
         if (this.#at === this.#count) {
           this.#at = 0;
           this.#offset = 0;
+          this.#payload.end();
           // A thread that is being terminated may get no number: then nothing more is to be done either.
           this.#count = source.drain(this.#wordBytes, this.#payload.pool) || 0;
           if (this.#count === 0) return;
@@ -221,12 +222,8 @@ class Hub {
     payload.next(source, this.#offset, length, flags);
     this.#at += 1;
     if ((flags & BESIDE) === 0) this.#offset += length;
-    try {
-      if (this.#recent?.id !== id) this.#recent = this.#registrations.get(id);
-      this.#recent?.deliver(flags & KIND, words[at + 2] as number, words[at + 3] as number, payload);
-    } finally {
-      payload.end();
-    }
+    if (this.#recent?.id !== id) this.#recent = this.#registrations.get(id);
+    this.#recent?.deliver(flags & KIND, words[at + 2] as number, words[at + 3] as number, payload);
   }
 }
 

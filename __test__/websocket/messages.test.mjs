@@ -215,6 +215,24 @@ test('long and short messages in a burst come whole and in order, at both ends',
   socket.close();
 });
 
+test('long messages behind a close() are dropped, and nobody else gets them', async (t) => {
+  const long = (letter) => Buffer.alloc(20_000, letter);
+  const { url: closing } = await frameServer(t, (socket) => {
+    socket.write(Buffer.concat(['a', 'b', 'c'].map((letter) => frame(BINARY, long(letter)))));
+  });
+  const other = await connected(t);
+  other.binaryType = 'nodebuffer';
+  const socket = new WebSocket(closing, { closeTimeoutMs: 1 });
+  const { events } = heard(socket);
+  socket.addEventListener('message', () => socket.close(), { once: true });
+  await next(socket, 'message');
+  other.send(long('d'));
+  assert.ok((await next(other, 'message')).data.equals(long('d')));
+  await next(socket, 'close');
+  assert.equal(events.filter(([type]) => type === 'message').length, 1);
+  other.close();
+});
+
 test('fragments with control frames between, and messages cut anywhere', async (t) => {
   const stream = Buffer.concat([
     fragment(TEXT, 'κό'),
