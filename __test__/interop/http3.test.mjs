@@ -1,7 +1,8 @@
-// Plain HTTP/3 requests at a WebTransportServer, with the crates h3 and h3-quinn and with aioquic as clients.
+// Plain HTTP/3 requests at a WebTransportServer, with the crates h3 and h3-quinn, aioquic and Chromium as clients.
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { createHash, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -9,6 +10,7 @@ import { createInterface } from 'node:readline';
 import { before, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import webwire from '../../index.js';
+import { startBrowser } from './browser.mjs';
 import { certificateFiles } from './certificate-files.mjs';
 import { startPeer } from './counterpart.mjs';
 import { TIMEOUT_MS } from './timeout.mjs';
@@ -322,6 +324,50 @@ for (const [fault, code] of [
     assert.deepEqual(await peer.event('ended'), { event: 'ended', code });
   });
 }
+
+test('Chromium: a page, what it fetches and its session, all on one port', { timeout: TIMEOUT_MS }, async (context) => {
+  const seen = [];
+  const { port, cert, server } = await serve(context, (request) => {
+    if (!(request instanceof Request)) return undefined;
+    seen.push(`${request.method} ${new URL(request.url).pathname}`);
+    if (!request.url.endsWith('/page')) return answer(request);
+    return new Response('<!doctype html><link rel="icon" href="data:,"><title>over HTTP/3</title>', {
+      headers: { 'content-type': 'text/html' },
+    });
+  });
+  server.onconnection = ({ socket }) => {
+    socket.closed.catch(() => {});
+    socket.createUnidirectionalStream().then((stream) => stream.getWriter().close());
+  };
+  const key = new X509Certificate(readFileSync(cert)).publicKey.export({ type: 'spki', format: 'der' });
+  const browser = await startBrowser(
+    context,
+    `--origin-to-force-quic-on=127.0.0.1:${port}`,
+    `--ignore-certificate-errors-spki-list=${createHash('sha256').update(key).digest('base64')}`,
+  );
+  const page = await browser.open(`https://127.0.0.1:${port}/page`);
+  assert.equal(await page.title(), 'over HTTP/3');
+  const outcome = await page.evaluate(async () => {
+    const body = new Uint8Array(1_000_000).map((_, index) => index * 7);
+    const echoed = new Uint8Array(await (await fetch('/echo', { method: 'POST', body })).arrayBuffer());
+    const head = await fetch('/head', { method: 'HEAD' });
+    const missing = await fetch('/nothing');
+    const session = new WebTransport(location.origin);
+    const { value } = await session.incomingUnidirectionalStreams.getReader().read();
+    const { done } = await value.getReader().read();
+    session.close();
+    const [{ nextHopProtocol }] = performance.getEntriesByType('navigation');
+    return {
+      same: echoed.length === body.length && echoed.every((byte, index) => byte === body[index]),
+      length: head.headers.get('content-length'),
+      missing: missing.status,
+      done,
+      nextHopProtocol,
+    };
+  });
+  assert.deepEqual(outcome, { same: true, length: '5', missing: 404, done: true, nextHopProtocol: 'h3' });
+  assert.deepEqual(seen, ['GET /page', 'POST /echo', 'HEAD /head', 'GET /nothing']);
+});
 
 async function aioquicAt(context, onRequest) {
   const { port, cert } = await serve(context, onRequest);
