@@ -2,7 +2,7 @@
 //! silently. And the form of datagrams on the wire, both ways.
 //! <https://www.w3.org/TR/webtransport/#datagram-duplex-stream>
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,40 +12,61 @@ use tokio::sync::Notify;
 use super::http3::varint;
 use super::scheduler::Place;
 
-/// Datagrams that wait at most until a script says otherwise: 64 KiB of full packets.
+/// Datagrams of one writable that wait at most until a script says otherwise: 64 KiB of full packets.
 const OUTGOING: usize = 64;
 
+/// A datagram that a script has written.
+pub(crate) struct Outgoing {
+    pub(crate) bytes: Bytes,
+    /// When.
+    pub(crate) since: Instant,
+    /// Its place among the session's senders.
+    pub(crate) place: Place,
+    /// The number of the `WebTransportDatagramsWritable` that it was written to.
+    pub(crate) writable: u32,
+}
+
+/// [[OutgoingDatagramsQueue]] of all writables of a session, in the order of writing.
 struct Queue {
-    /// Each with its time and, on its way out, its place among the session's senders.
-    datagrams: VecDeque<(Instant, Bytes, Place)>,
-    /// More than so many are too many.
+    datagrams: VecDeque<Outgoing>,
+    /// How many there are of each writable.
+    counts: HashMap<u32, usize>,
+    /// With so many of one writable JavaScript waits until its last has gone.
     limit: usize,
     max_age: Option<Duration>,
-    /// JavaScript waits for room.
-    awaited: bool,
+    /// The writables that JavaScript waits for, and those of which it has to be told.
+    awaited: Vec<u32>,
+    freed: Vec<u32>,
     /// How many have been dropped since they were too old.
     expired: u64,
 }
 
 impl Queue {
-    fn new(limit: usize) -> Self {
-        Self {
-            datagrams: VecDeque::new(),
-            limit,
-            max_age: None,
-            awaited: false,
-            expired: 0,
-        }
-    }
-
     /// Drops what is too old.
     fn expire(&mut self, now: Instant) {
         let Some(max_age) = self.max_age else { return };
-        while let Some((since, ..)) = self.datagrams.front()
-            && now.duration_since(*since) > max_age
+        while let Some(first) = self.datagrams.front()
+            && now.duration_since(first.since) > max_age
+            && let Some(first) = self.datagrams.pop_front()
         {
-            self.datagrams.pop_front();
+            self.gone(first.writable);
             self.expired += 1;
+        }
+    }
+
+    /// A datagram of that writable has left the queue.
+    fn gone(&mut self, writable: u32) {
+        let Some(count) = self.counts.get_mut(&writable) else {
+            return;
+        };
+        *count -= 1;
+        if *count > 0 {
+            return;
+        }
+        self.counts.remove(&writable);
+        if let Some(index) = self.awaited.iter().position(|awaited| *awaited == writable) {
+            self.awaited.swap_remove(index);
+            self.freed.push(writable);
         }
     }
 }
@@ -66,10 +87,6 @@ pub(crate) enum Tell {
     No,
 }
 
-fn tell(awaited: &mut bool) -> Tell {
-    if std::mem::take(awaited) { Tell::Now } else { Tell::No }
-}
-
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -77,20 +94,34 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 impl Default for Datagrams {
     fn default() -> Self {
         Self {
-            outgoing: Mutex::new(Queue::new(OUTGOING)),
+            outgoing: Mutex::new(Queue {
+                datagrams: VecDeque::new(),
+                counts: HashMap::new(),
+                limit: OUTGOING,
+                max_age: None,
+                awaited: Vec::new(),
+                freed: Vec::new(),
+                expired: 0,
+            }),
             to_send: Arc::default(),
         }
     }
 }
 
 impl Datagrams {
-    /// Adds one for the network. False when as many wait as may: JavaScript will be told when there is room.
-    pub(crate) fn send(&self, datagram: Bytes, place: Place, now: Instant) -> bool {
+    /// Adds one for the network. False when as many of its writable wait as may: JavaScript will be told when all have gone.
+    pub(crate) fn send(&self, datagram: Outgoing) -> bool {
+        let Outgoing { place, writable, .. } = datagram;
         let mut queue = lock(&self.outgoing);
-        queue.datagrams.push_back((now, datagram, place));
-        let room = queue.datagrams.len() < queue.limit;
-        queue.awaited = !room;
-        if queue.datagrams.len() == 1 {
+        queue.datagrams.push_back(datagram);
+        let count = queue.counts.entry(writable).or_default();
+        *count += 1;
+        let room = *count < queue.limit;
+        if !room && !queue.awaited.contains(&writable) {
+            queue.awaited.push(writable);
+        }
+        // One in a place of its own may have its turn before others that wait.
+        if queue.datagrams.len() == 1 || place != Place::default() {
             self.to_send.notify_one();
         }
         room
@@ -102,7 +133,7 @@ impl Datagrams {
         let mut queue = lock(&self.outgoing);
         queue.expire(Instant::now());
         let mut places = Vec::new();
-        for (.., place) in &queue.datagrams {
+        for Outgoing { place, .. } in &queue.datagrams {
             if !places.contains(place) {
                 places.push(*place);
             }
@@ -113,22 +144,22 @@ impl Datagrams {
     /// The first to send from that place. It stays in the queue until [`Datagrams::sent`].
     pub(crate) fn first_to_send(&self, from: Place) -> Option<Bytes> {
         let queue = lock(&self.outgoing);
-        let first = queue.datagrams.iter().find(|(.., place)| *place == from);
-        first.map(|(_, datagram, _)| datagram.clone())
+        let first = queue.datagrams.iter().find(|datagram| datagram.place == from);
+        first.map(|datagram| datagram.bytes.clone())
     }
 
-    /// Waits for one to send. Cancel safe. `None` when those in the queue have become too old and JavaScript waits for the
-    /// room that this made.
+    /// Waits for one to send. Cancel safe. `None` when those in the queue have become too old and JavaScript waits for
+    /// that: see [`Datagrams::freed`].
     pub(crate) async fn next_to_send(&self) -> Option<Place> {
         loop {
             {
                 let mut queue = lock(&self.outgoing);
                 queue.expire(Instant::now());
-                if let Some((.., place)) = queue.datagrams.front() {
-                    return Some(*place);
-                }
-                if std::mem::take(&mut queue.awaited) {
+                if !queue.freed.is_empty() {
                     return None;
+                }
+                if let Some(first) = queue.datagrams.front() {
+                    return Some(first.place);
                 }
             }
             self.to_send.notified().await;
@@ -136,16 +167,17 @@ impl Datagrams {
     }
 
     /// Removes the first to send from that place: QUIC has it, or dropped it.
-    pub(crate) fn sent(&self, from: Place) -> Tell {
+    pub(crate) fn sent(&self, from: Place) {
         let mut queue = lock(&self.outgoing);
-        if let Some(index) = queue.datagrams.iter().position(|(.., place)| *place == from) {
-            queue.datagrams.remove(index);
+        let first = queue.datagrams.iter().position(|datagram| datagram.place == from);
+        if let Some(datagram) = first.and_then(|index| queue.datagrams.remove(index)) {
+            queue.gone(datagram.writable);
         }
-        if queue.datagrams.len() < queue.limit {
-            tell(&mut queue.awaited)
-        } else {
-            Tell::No
-        }
+    }
+
+    /// The writables that JavaScript has to be told of: all that was written to them has gone.
+    pub(crate) fn freed(&self) -> Vec<u32> {
+        std::mem::take(&mut lock(&self.outgoing).freed)
     }
 
     /// How many were too old to be sent.
@@ -200,14 +232,44 @@ mod tests {
         }
     }
 
+    fn write(datagrams: &Datagrams, writable: u32, since: Instant) -> bool {
+        datagrams.send(Outgoing {
+            bytes: Bytes::from_static(b"x"),
+            since,
+            place: Place::default(),
+            writable,
+        })
+    }
+
     #[test]
-    fn a_full_queue_says_when_it_has_room() {
+    fn each_writable_has_its_own_room_and_is_told_of_when_its_last_has_gone() {
         let datagrams = Datagrams::default();
         datagrams.set_outgoing_limit(2);
         let now = Instant::now();
-        assert!(datagrams.send(Bytes::from_static(b"1"), Place::default(), now));
-        assert!(!datagrams.send(Bytes::from_static(b"2"), Place::default(), now));
-        assert_eq!(datagrams.sent(Place::default()), Tell::Now);
-        assert_eq!(datagrams.sent(Place::default()), Tell::No);
+        assert!(write(&datagrams, 1, now));
+        assert!(!write(&datagrams, 1, now));
+        assert!(write(&datagrams, 2, now));
+        datagrams.sent(Place::default());
+        assert!(datagrams.freed().is_empty());
+        datagrams.sent(Place::default());
+        assert_eq!(datagrams.freed(), [1]);
+        datagrams.sent(Place::default());
+        datagrams.sent(Place::default());
+        assert!(datagrams.freed().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_too_old_is_dropped_and_told_of() {
+        let datagrams = Datagrams::default();
+        datagrams.set_outgoing_limit(1);
+        datagrams.set_outgoing_max_age(Some(Duration::from_secs(60)));
+        let now = Instant::now();
+        let old = now.checked_sub(Duration::from_secs(61)).expect("it runs for longer");
+        assert!(!write(&datagrams, 7, old));
+        assert!(!write(&datagrams, 8, now));
+        assert_eq!(datagrams.next_to_send().await, None);
+        assert_eq!(datagrams.freed(), [7]);
+        assert_eq!(datagrams.next_to_send().await, Some(Place::default()));
+        assert_eq!(datagrams.expired(), 1);
     }
 }

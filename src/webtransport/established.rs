@@ -261,13 +261,9 @@ impl Session {
         use quinn::SendDatagramError as Refused;
         let mut turns = DatagramTurns::new(self);
         loop {
-            let tell = match self.datagrams.next_to_send().await {
-                None => datagrams::Tell::Now,
-                Some(first) => {
-                    let place = turns.next(first).await;
-                    let Some(datagram) = self.datagrams.first_to_send(place) else {
-                        continue;
-                    };
+            if let Some(first) = self.datagrams.next_to_send().await {
+                let place = turns.next(first).await;
+                if let Some(datagram) = self.datagrams.first_to_send(place) {
                     let payload = datagram.len() - datagrams::overhead(self.id);
                     match self.connection.send_datagram_wait(datagram).await {
                         Ok(()) => self.underlying.sent(payload),
@@ -275,12 +271,12 @@ impl Session {
                         Err(Refused::TooLarge | Refused::UnsupportedByPeer | Refused::Disabled) => {}
                         Err(Refused::ConnectionLost(error)) => return error,
                     }
-                    self.datagrams.sent(place)
+                    self.datagrams.sent(place);
                 }
-            };
-            if tell == datagrams::Tell::Now {
+            }
+            for writable in self.datagrams.freed() {
                 self.port
-                    .emit(WebTransportEvent::DatagramsWritable, 0, 0, Payload::None);
+                    .emit(WebTransportEvent::DatagramsWritable, writable, 0, Payload::None);
             }
         }
     }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::certificate_hash::Hash;
 use super::client;
-use super::datagrams;
+use super::datagrams::{self, Outgoing};
 use super::established::{Close, Closer, Session};
 use super::http3::connect::ConnectRequest;
 use super::incoming_datagrams::Lost;
@@ -102,7 +102,7 @@ pub enum WebTransportEvent {
     StreamOpened,
     /// Session: a datagram waits.
     DatagramsReadable,
-    /// Session: there is room for datagrams.
+    /// Session: what was written to a writable for datagrams has gone. a: its number.
     DatagramsWritable,
     /// Session, terminal: the network has nothing more to say. a: 1 if that is a defect of ours.
     Ended,
@@ -218,10 +218,17 @@ impl WebTransportSession {
         key.unwrap_or(0)
     }
 
-    /// Queues a datagram, in the place of a send group, 0 for the null group, and an order, a whole number within 64
-    /// bits. False when the queue is full now: `DatagramsWritable` says when it no longer is.
+    /// Queues a datagram of a writable, in the place of a send group, 0 for the null group, and an order, a whole number within
+    /// 64 bits; it has waited for so many milliseconds. False when as many of the writable wait as may: `DatagramsWritable` says when all have gone.
     #[napi(catch_unwind)]
-    pub fn send_datagram(&self, payload: BufferSlice<'_>, group: u32, order: f64) -> bool {
+    pub fn send_datagram(
+        &self,
+        payload: BufferSlice<'_>,
+        writable: u32,
+        group: u32,
+        order: f64,
+        waited_ms: f64,
+    ) -> bool {
         self.session().is_none_or(|session| {
             // A float becomes the nearest integer that there is.
             let place = Place {
@@ -229,8 +236,14 @@ impl WebTransportSession {
                 order: order as i64,
             };
             session.turnstile.used_by_datagrams(place);
-            let datagram = datagrams::encode(session.id, &payload);
-            session.datagrams.send(datagram, place, Instant::now())
+            let now = Instant::now();
+            let since = age(waited_ms).and_then(|waited| now.checked_sub(waited));
+            session.datagrams.send(Outgoing {
+                bytes: datagrams::encode(session.id, &payload),
+                since: since.unwrap_or(now),
+                place,
+                writable,
+            })
         })
     }
 

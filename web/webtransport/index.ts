@@ -2,8 +2,9 @@
 
 export { WebTransportBidirectionalStream } from './bidirectional-stream.js';
 export { generateCertificate } from './certificate.js';
-export { WebTransportDatagramDuplexStream, WebTransportDatagramsWritable } from './datagrams.js';
+export { WebTransportDatagramDuplexStream } from './datagrams.js';
 export { WebTransportError } from './error.js';
+export { WebTransportDatagramsWritable } from './outgoing-datagrams.js';
 export { WebTransportReceiveStream } from './receive-stream.js';
 export { WebTransportSendGroup } from './send-group.js';
 export { WebTransportSendStream } from './send-stream.js';

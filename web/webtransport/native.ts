@@ -8,7 +8,7 @@ export interface NativeSession {
   close(code: number, reason: string): void;
   openStream(bidirectional: boolean, operation: number | undefined): number;
   acceptStream(bidirectional: boolean): number;
-  sendDatagram(payload: Uint8Array, group: number, order: number): boolean;
+  sendDatagram(payload: Uint8Array, writable: number, group: number, order: number, waitedMs: number): boolean;
   takeDatagrams(bytes: Uint8Array, marks: Uint8Array): number;
   waitingDatagrams(): number;
   loseDatagrams(dropped: number, expired: number): void;

@@ -408,7 +408,7 @@ export class Session {
         session.datagrams.incoming.arrived();
         break;
       case Kind.DatagramsWritable:
-        session.datagrams.writable();
+        session.datagrams.outgoing.sent(a);
         break;
       case Kind.Ended:
         session.#cleanUp(sessionError(a ? 'an internal error ended the session' : 'the session has ended'));
