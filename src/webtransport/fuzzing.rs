@@ -8,7 +8,7 @@ use super::http3::connect::ConnectResponse;
 use super::http3::frame::{Carrier, Frame, FrameDecoder};
 use super::http3::request::{Request, check_trailers};
 use super::http3::settings::Settings;
-use super::http3::{Violation, qpack, stream_header};
+use super::http3::{Violation, qpack, stream_header, structured_field};
 
 /// A SETTINGS payload.
 pub fn settings(data: &[u8]) {
@@ -120,6 +120,19 @@ fn capsules(stream: &[u8], size: usize) -> (Vec<Capsule>, Option<Violation>) {
     (seen, None)
 }
 
+/// The fields of protocol negotiation: what is read of one is written and read as the same.
+pub fn structured_field(data: &[u8]) {
+    use structured_field::{parse_list, parse_string, serialize_list, serialize_string};
+
+    if let Some(items) = parse_list(data) {
+        assert_eq!(parse_list(serialize_list(&items).as_bytes()), Some(items));
+    }
+    if let Some(item) = parse_string(data) {
+        assert_eq!(parse_string(serialize_string(&item).as_bytes()), Some(item.clone()));
+        assert_eq!(parse_list(data), Some(vec![item]));
+    }
+}
+
 /// A certificate whose hash the application expects: it is refused or taken, at any time.
 pub fn certificate_hash(data: &[u8]) {
     use sha2::{Digest, Sha256};
@@ -158,6 +171,11 @@ mod tests {
     #[test]
     fn capsule() {
         replay("webtransport_capsule", super::capsule);
+    }
+
+    #[test]
+    fn structured_field() {
+        replay("webtransport_structured_field", super::structured_field);
     }
 
     #[test]
