@@ -38,7 +38,15 @@ for (const [fault, expected] of [
   });
 }
 
-for (const fault of ['long-reason', 'no-code', 'cut-frame', 'reset', 'connection-close', 'foreign-session']) {
+for (const fault of [
+  'long-reason',
+  'no-code',
+  'cut-frame',
+  'reset',
+  'connection-close',
+  'stateless-reset',
+  'foreign-session',
+]) {
   test(`${fault}: the session breaks, and its streams with it`, { timeout: TIMEOUT_MS }, async (context) => {
     const client = (await startServer(context)).connect(fault);
     await client.ready;
@@ -51,6 +59,7 @@ for (const fault of ['long-reason', 'no-code', 'cut-frame', 'reset', 'connection
 
 for (const fault of [
   'data-first',
+  'goaway-first',
   'no-answer',
   'bad-status',
   'dynamic-table',

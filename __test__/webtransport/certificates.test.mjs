@@ -129,6 +129,24 @@ test('a chain of three under the ca connects; without its middle, or with anothe
   assert.equal(await connects(context, { ca: other.cert }, chain(cert, two.cert, one.cert)), false);
 });
 
+test('the hash of another certificate of the chain fails', async (context) => {
+  const authority = createCertificate({ authority: true });
+  const { cert, key } = createCertificate({ issuer: authority });
+  const options = { serverCertificateHashes: [sha256(authority.hash)] };
+  assert.equal(await connects(context, options, { cert: cert + authority.cert, key }), false);
+});
+
+for (const [what, days, expected] of [
+  ['is valid now: connects', 10, true],
+  ['has expired: fails', 0.5, false],
+]) {
+  test(`a certificate under the ca that ${what}`, async (context) => {
+    const root = createCertificate({ authority: true });
+    const { cert, key } = createCertificate({ issuer: root, days });
+    assert.equal(await connects(context, { ca: root.cert }, { cert, key }), expected);
+  });
+}
+
 for (const [what, size] of [
   ['1000 certificates', 0],
   ['10 MB', 10_000_000],

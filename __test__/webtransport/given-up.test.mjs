@@ -1,9 +1,11 @@
 // Streams that a peer opens only to give them up ("rapid reset"): they cost nothing, and a flood of them ends it.
 
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import webwire from '../../index.js';
-import { connect, next, openSession, readAll, writeAll } from './pair.mjs';
+import { connect, next, openSession, readAll, startServer, writeAll } from './pair.mjs';
 
 const { WebTransportError } = webwire;
 
@@ -49,3 +51,25 @@ for (const [kind, giveUp] of Object.entries(kinds)) {
     another.close();
   });
 }
+
+test('to open streams and give them up costs a client more than us', async (context) => {
+  const listener = await startServer(context);
+  const sessions = [];
+  const accept = async () => {
+    for (let request = await listener.request(); request !== undefined; request = await listener.request()) {
+      const session = await request.accept();
+      session.closed.catch(() => {});
+      sessions.push(session);
+    }
+  };
+  accept();
+  const child = fork(new URL('other-process.mjs', import.meta.url), ['flood']);
+  context.after(() => child.kill());
+  const before = process.cpuUsage();
+  child.send({ url: listener.url, hash: [...listener.hash] });
+  const [{ count, microseconds }] = await once(child, 'message');
+  const { user, system } = process.cpuUsage(before);
+  context.diagnostic(`${count} streams: ${microseconds} µs of CPU time there, ${user + system} here`);
+  assert.ok(count >= 5 * 1024, `${count}`);
+  assert.ok(user + system < microseconds, `${user + system} µs here, ${microseconds} there`);
+});

@@ -15,6 +15,9 @@ const { WebTransportError } = webwire;
 
 const RETRY = 3;
 const HANDSHAKES_UNPROVEN = 128;
+/** Clients of a flood, each with connection ids of its own, and the addresses that they come from. */
+const FLOOD = 20_000;
+const FLOOD_ADDRESSES = 50;
 /** How many packets may be on their way to the server: its socket holds more. */
 const WINDOW = 64;
 
@@ -198,22 +201,44 @@ test('an address that never answers gets at most thrice what it sent', async (co
 
 test('a flood of clients that never go on: they are asked for their address, and a good client is served', async (context) => {
   const { listener, sender } = await start(context);
+  const { port } = listener.server.address();
+  const senders = [sender];
+  while (senders.length < FLOOD_ADDRESSES) senders.push(await startSender(context, port));
   const half = clientHello(transportParameters(randomBytes(8))).subarray(0, 100);
-  for (let count = 0; count < 2000; count += 1) {
-    await sender.send(initial(crypto(0, half)));
-    if (count % 16 === 0) await flush(sender);
+  for (let count = 0; count < FLOOD; count += 1) {
+    const one = senders[count % senders.length];
+    await one.send(initial(crypto(0, half)));
+    if (count % 16 === 0) await flush(one);
   }
-  const retries = () => sender.received.filter(isRetry);
-  while (retries().length < 2000 - HANDSHAKES_UNPROVEN) await once(sender.socket, 'message');
-  assert.equal(retries().length, 2000 - HANDSHAKES_UNPROVEN);
-  assert.ok(retries().every(({ length }) => length < 300));
-  const proxy = await startUdpProxy(context, listener.server.address().port);
+  for (const one of senders) await flush(one);
+  const retries = senders.flatMap(({ received }) => received.filter(isRetry));
+  assert.equal(retries.length, FLOOD - HANDSHAKES_UNPROVEN);
+  assert.ok(retries.every(({ length }) => length < 300));
+  const proxy = await startUdpProxy(context, port);
   let asked = 0;
   proxy.events.on('down', (packet) => {
     if (isRetry(packet)) asked += 1;
   });
   await isServed(listener, proxy.port);
   assert.equal(asked, 1);
+});
+
+test('packets of a session that has ended, sent again by its client and by others', async (context) => {
+  const { listener, sender } = await start(context);
+  const proxy = await startUdpProxy(context, listener.server.address().port);
+  const capture = [];
+  proxy.events.on('up', (packet) => capture.push(Buffer.from(packet)));
+  await isServed(listener, proxy.port);
+  assert.ok(capture.length > 3);
+  for (let turn = 0; turn < 20; turn += 1) {
+    for (const packet of capture) {
+      await sender.send(packet);
+      proxy.sendUp(packet);
+    }
+    await flush(sender);
+  }
+  await isServed(listener);
+  await isServed(listener, proxy.port);
 });
 
 test('forged version negotiation and Retry packets do not harm a client', async (context) => {

@@ -1,5 +1,6 @@
 // One end of a session in a process of its own, to be killed: `server` listens and tells where; `client` connects to the
-// place that its parent tells. Each opens a stream, so that the other knows that it is there.
+// place that its parent tells. Each opens a stream, so that the other knows that it is there. `flood` connects too, opens
+// streams only to give them up until it is thrown out, again and again, and tells how many and what CPU time it took.
 
 import webwire from '../../index.js';
 import { createCertificate } from '../helpers/certificate.mjs';
@@ -13,7 +14,31 @@ async function run(session) {
   await session.closed;
 }
 
-if (process.argv[2] === 'server') {
+const ROUNDS = 5;
+
+async function flood({ url, hash }) {
+  const before = process.cpuUsage();
+  let count = 0;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const value = Uint8Array.from(hash);
+    const session = new WebTransport(url, { serverCertificateHashes: [{ algorithm: 'sha-256', value }] });
+    const thrownOut = session.closed.catch(() => {});
+    await session.ready;
+    const giveUp = async () => {
+      for (; ; count += 1) {
+        await (await session.createUnidirectionalStream({ waitUntilAvailable: true })).abort();
+      }
+    };
+    await giveUp().catch(() => {});
+    await thrownOut;
+  }
+  const { user, system } = process.cpuUsage(before);
+  process.send({ count, microseconds: user + system });
+  process.disconnect();
+}
+
+if (process.argv[2] === 'flood') process.once('message', flood);
+else if (process.argv[2] === 'server') {
   const { cert, key, hash } = createCertificate();
   const server = new WebTransportServer({ host: '127.0.0.1', cert, key });
   await server.ready;

@@ -2,6 +2,7 @@
 # usage: web_transport_faults.py CERT KEY [plain|other-alpn]
 
 import asyncio
+import os
 import sys
 
 from aioquic.asyncio import serve
@@ -78,6 +79,19 @@ class FaultyProtocol(WebTransportProtocol):
     def close_later(self):
         self._quic.close(error_code=0x1234, reason_phrase="enough")
         self.transmit()
+
+    def do_stateless_reset(self, stream_id):
+        self.ok(stream_id)
+        self.transmit()
+        asyncio.get_running_loop().call_later(0.05, self.forget)
+
+    def forget(self):
+        """As a server that was started anew answers a packet of a connection from before."""
+        token = self._quic._host_cids[0].stateless_reset_token
+        self._transport.sendto(bytes([0x40]) + os.urandom(39) + token, self._quic._network_paths[0].addr)
+
+    def do_goaway_first(self, stream_id):
+        self._quic.send_stream_data(self.http._local_control_stream_id, bytes([7, 1, 0]))
 
     def do_interim(self, stream_id):
         self.http.send_headers(stream_id, [(b":status", b"103"), (b"link", b"x")])

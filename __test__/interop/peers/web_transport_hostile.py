@@ -16,10 +16,39 @@ PACKET = 1100
 # So many packets wait in the server's socket at most.
 BURST = 64
 CONTENT = b"still served"
+HEADERS = {
+    ":method": "CONNECT",
+    ":scheme": "https",
+    ":authority": "localhost",
+    ":path": "/",
+    ":protocol": "webtransport",
+    "sec-webtransport-http3-draft02": "1",
+    "origin": "https://aioquic.test",
+}
+QPACK_PREFIX = b"\0\0"
 
 
 def varint(value):
     return (value | 0x80000000).to_bytes(4, "big") if value >= 64 else bytes([value])
+
+
+def prefixed(first, bits, value):
+    """An integer of HPACK and QPACK behind the bits of `first`."""
+    limit = (1 << bits) - 1
+    if value < limit:
+        return bytes([first | value])
+    out = bytes([first | limit])
+    value -= limit
+    while value >= 0x80:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def literal(name, value):
+    """A field line of QPACK with a literal name."""
+    name, value = name.encode(), value.encode()
+    return prefixed(0x20, 3, len(name)) + name + prefixed(0, 7, len(value)) + value
 
 
 class HostileProtocol(WebTransportProtocol):
@@ -30,6 +59,9 @@ class HostileProtocol(WebTransportProtocol):
         self.echoed = loop.create_future()
         self.terminated = loop.create_future()
         self.refused = loop.create_future()
+        # What became of other requests, and with which codes the server refused streams.
+        self.answers = []
+        self.stops = []
 
     def quic_event_received(self, event):
         if isinstance(event, ConnectionTerminated):
@@ -38,23 +70,30 @@ class HostileProtocol(WebTransportProtocol):
             self.refused.set_result(event.error_code)
         super().quic_event_received(event)
 
-    def request(self):
+    def request(self, path="/"):
+        return self.send_request(HEADERS | {":path": path})
+
+    def send_request(self, headers):
+        return self.send_raw_request(QPACK_PREFIX + b"".join(literal(k, v) for k, v in headers.items()))
+
+    def send_raw_request(self, section):
+        """Sends a HEADERS frame past aioquic's own checks."""
         stream_id = self._quic.get_next_available_stream_id()
-        headers = {
-            ":method": "CONNECT",
-            ":scheme": "https",
-            ":authority": "localhost",
-            ":path": "/",
-            ":protocol": "webtransport",
-            "sec-webtransport-http3-draft02": "1",
-            "origin": "https://aioquic.test",
-        }
-        self.http.send_headers(stream_id, [(k.encode(), v.encode()) for k, v in headers.items()])
+        self._quic.send_stream_data(stream_id, b"\x01" + varint(len(section)) + section)
+        self.transmit()
         return stream_id
 
     def on_headers(self, stream_id, headers):
         if stream_id == self.session:
             self.opened.set_result(None)
+        else:
+            self.answers.append(int(headers[b":status"]))
+
+    def on_reset(self, stream_id, wire_code):
+        self.answers.append(wire_code)
+
+    def on_stop(self, stream_id, wire_code):
+        self.stops.append(wire_code)
 
     def on_stream(self, stream_id, data):
         self.echoed.set_result(data)
@@ -152,6 +191,84 @@ class HostileProtocol(WebTransportProtocol):
         self.transmit()
         await self.terminated
 
+    # Each costs its stream, not the connection.
+    async def do_malformed_requests(self):
+        without = lambda name: {k: v for k, v in HEADERS.items() if k != name}
+        for headers in (
+            without(":protocol"),
+            without(":scheme"),
+            without(":authority"),
+            without(":path"),
+            without(":method"),
+            HEADERS | {":scheme": "http"},
+            HEADERS | {":protocol": "websocket"},
+            HEADERS | {":status": "200"},
+            HEADERS | {":unknown": "x"},
+            HEADERS | {"Upper": "x"},
+            HEADERS | {"a b": "x"},
+            HEADERS | {"x": "a\r\nb: c"},
+            HEADERS | {"connection": "close"},
+        ):
+            self.send_request(headers)
+        twice = b"".join(literal(k, v) for k, v in HEADERS.items()) + literal(":path", "/other")
+        self.send_raw_request(QPACK_PREFIX + twice)
+        while len(self.answers) < 14:
+            await self.taken()
+        return {"answers": sorted(self.answers)}
+
+    async def do_bad_index(self):
+        self.send_raw_request(QPACK_PREFIX + prefixed(0xC0, 6, 10_000))
+        await self.terminated
+
+    async def do_dynamic_table(self):
+        self.send_raw_request(b"\x02\0" + prefixed(0x80, 6, 0))
+        await self.terminated
+
+    # Nothing may be put into a table of no bytes.
+    async def do_table_bomb(self):
+        insert = prefixed(0x40, 5, 1) + b"x" + prefixed(0, 7, 1000) + b"y" * 1000
+        for _ in range(64):
+            self._quic.send_stream_data(self.http._local_encoder_stream_id, insert * 1000)
+            self.transmit()
+            await self.taken()
+
+    async def do_large_headers(self):
+        self.send_request(HEADERS | {"x": "y" * 1_000_000})
+        await self.terminated
+
+    async def do_many_fields(self):
+        section = QPACK_PREFIX + b"".join(literal(k, v) for k, v in HEADERS.items())
+        self.send_raw_request(section + literal("x", "y") * 100_000)
+        await self.terminated
+
+    # For a session that is never asked for.
+    async def do_early_streams(self):
+        for _ in range(40):
+            self.http.create_webtransport_stream(4000, is_unidirectional=True)
+        while len(self.stops) < 24 and not self.terminated.done():
+            await self.taken()
+        return {"stops": sorted(set(self.stops)), "count": len(self.stops)}
+
+    async def do_slow_preamble(self):
+        stream_id = self._quic.get_next_available_stream_id()
+        self.own_streams.add(stream_id)
+        for byte in b"\x40\x41" + varint(self.session) + CONTENT:
+            self._quic.send_stream_data(stream_id, bytes([byte]))
+            self.transmit()
+            await self.taken()
+        self._quic.send_stream_data(stream_id, b"", end_stream=True)
+        self.transmit()
+        return {"echoed": await self.echoed == CONTENT}
+
+    # As much as the server takes, on streams that nobody reads.
+    async def do_full_windows(self):
+        for _ in range(100):
+            self._quic.send_stream_data(self.http.create_webtransport_stream(self.session), bytes(500_000))
+        before = None
+        while before != (before := self._quic._remote_max_data_used):
+            await self.taken()
+        return {"taken": before}
+
     # Up to the limit; the streams stay open.
     async def do_stopped_streams(self):
         for _ in range(100):
@@ -161,7 +278,7 @@ class HostileProtocol(WebTransportProtocol):
         await self.taken()
 
 
-async def main(port, ca, fault):
+async def main(port, ca, fault, path="/"):
     configuration = QuicConfiguration(
         is_client=True, alpn_protocols=["h3"], max_datagram_frame_size=65536, server_name="localhost"
     )
@@ -169,18 +286,21 @@ async def main(port, ca, fault):
     async with connect(
         "127.0.0.1", int(port), configuration=configuration, create_protocol=HostileProtocol
     ) as client:
-        client.session = client.request()
-        client.transmit()
+        client.session = client.request(path)
         await client.opened
-        await getattr(client, f"do_{fault.replace('-', '_')}")()
+        seen = await getattr(client, f"do_{fault.replace('-', '_')}")()
+        if seen is not None and ("echoed" in seen or "taken" in seen):
+            tell(event="ended", **seen)
+            return
+        seen = seen or {}
         if not client.terminated.done():
             client.open_stream(CONTENT)
             client.transmit()
             await asyncio.wait([client.echoed, client.terminated], return_when=asyncio.FIRST_COMPLETED)
         if client.terminated.done():
-            tell(event="ended", code=client.terminated.result())
+            tell(event="ended", **seen, code=client.terminated.result())
         else:
-            tell(event="ended", echoed=client.echoed.result() == CONTENT)
+            tell(event="ended", **seen, echoed=client.echoed.result() == CONTENT)
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,58 @@
+// Servers that never answer: a session that is not there in time fails. Each waits for that time, all at once.
+
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import webwire from '../../index.js';
+import { startUdpProxy } from '../helpers/udp-proxy.mjs';
+import { connect, startServer } from './pair.mjs';
+
+const { WebTransport, WebTransportError } = webwire;
+
+const isSessionError = (error) => error instanceof WebTransportError && error.source === 'session';
+
+const silent = {
+  async 'a port where nobody speaks'(context) {
+    const socket = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    context.after(() => socket.close());
+    return new WebTransport(`https://127.0.0.1:${socket.address().port}/`);
+  },
+  async 'a port where nobody listens'() {
+    const socket = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    const { port } = socket.address();
+    socket.close();
+    await once(socket, 'close');
+    return new WebTransport(`https://127.0.0.1:${port}/`);
+  },
+  async 'a server that falls silent in the handshake'(context) {
+    const listener = await startServer(context);
+    const proxy = await startUdpProxy(context, listener.server.address().port);
+    proxy.filter = (direction) => direction === 'up';
+    return connect({ ...listener, url: `https://127.0.0.1:${proxy.port}/` });
+  },
+  async 'a server that never answers the request'(context) {
+    const listener = await startServer(context);
+    const client = connect(listener);
+    const request = await listener.request();
+    context.after(() => request.signal.aborted || request.reject(503));
+    return client;
+  },
+};
+
+test('servers that never answer', { concurrency: true }, async (context) => {
+  const tests = Object.entries(silent).map(([what, start]) =>
+    context.test(`${what}: ready and closed are rejected`, { timeout: 30_000 }, async (inner) => {
+      const client = await start(inner);
+      const waiting = client.createBidirectionalStream();
+      await Promise.all([
+        assert.rejects(client.ready, isSessionError),
+        assert.rejects(client.closed, isSessionError),
+        assert.rejects(waiting, { name: 'InvalidStateError' }),
+      ]);
+    }),
+  );
+  await Promise.all(tests);
+});
