@@ -17,3 +17,12 @@ export function atMost(limit, rival) {
     reached: (ours, figure) => ours <= limit * (rival ? figure(rival) : 1),
   };
 }
+
+/** At most `more` above the rival's figure. */
+export function atMostMore(more, rival) {
+  return {
+    of: 'webwire',
+    text: `at most ${rival} + ${more}`,
+    reached: (ours, figure) => ours <= figure(rival) + more,
+  };
+}

@@ -47,15 +47,20 @@ export class Registration {
   readonly #hub: Hub;
   /** Keeps the stores of AsyncLocalStorage that were active where the object was made; they are so in its events. */
   readonly #context = new AsyncResource('webwire');
-  #wantsLife = true;
+  #wantsLife: boolean;
   #open = true;
+  /** What gives a part's native half back. */
+  readonly #release: (() => void) | undefined;
 
-  constructor(owner: Hub, id: number, target: object, dispatch: Dispatch<never>) {
+  constructor(owner: Hub, id: number, target: object, dispatch: Dispatch<never>, release?: () => void) {
     this.#hub = owner;
     this.id = id;
     this.#weak = new WeakRef(target);
-    this.#strong = target;
     this.#dispatch = dispatch;
+    this.#release = release;
+    this.#wantsLife = release === undefined;
+    if (release !== undefined) return;
+    this.#strong = target;
     owner.countLife(1);
   }
 
@@ -87,7 +92,8 @@ export class Registration {
     this.#open = false;
     this.#strong = undefined;
     if (this.#wantsLife) this.#hub.countLife(-1);
-    this.#hub.forget(this.id);
+    this.#hub.forget(this);
+    this.#release?.();
   }
 
   deliver(kind: number, a: number, b: number, payload: Payload): void {
@@ -133,14 +139,30 @@ class Hub {
   register<Target extends object>(target: Target, dispatch: Dispatch<Target>): Registration {
     this.#lastId += 1;
     const registration = new Registration(this, this.#lastId, target, dispatch as Dispatch<never>);
-    this.#registrations.set(registration.id, registration);
-    this.#collected.register(target, registration);
+    this.#enter(target, registration);
     return registration;
   }
 
-  forget(id: number): void {
-    this.#registrations.delete(id);
-    if (this.#recent?.id === id) this.#recent = undefined;
+  /**
+   * Enters a part of an object that is entered: a stream of a session. It holds neither itself nor the process, and has no
+   * native object of its own; `release`, which must not hold it, is called when it closes or is collected.
+   */
+  registerPart<Target extends object>(target: Target, dispatch: Dispatch<Target>, release: () => void): Registration {
+    this.#lastId += 1;
+    const registration = new Registration(this, this.#lastId, target, dispatch as Dispatch<never>, release);
+    this.#enter(target, registration);
+    return registration;
+  }
+
+  #enter(target: object, registration: Registration): void {
+    this.#registrations.set(registration.id, registration);
+    this.#collected.register(target, registration, registration);
+  }
+
+  forget(registration: Registration): void {
+    this.#registrations.delete(registration.id);
+    this.#collected.unregister(registration);
+    if (this.#recent === registration) this.#recent = undefined;
   }
 
   /** Counts the open objects that keep the process alive. */

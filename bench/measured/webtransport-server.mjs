@@ -1,5 +1,5 @@
 // webwire's serving end of the WebTransport cases. The first byte of a bidirectional stream says what becomes of it, in
-// the same way as in bench/peer/src/quic_server.rs: `S` counts, `E` sends back, `C` tells the CPU time used.
+// the same way as in bench/peer/src/quic_server.rs: `S` counts, `E` sends back, `C` tells the CPU time used, `M` the memory.
 import { generateCertificate, WebTransportServer } from 'webwire/webtransport';
 import { cpuSeconds, endWithParent, tell } from './figures.mjs';
 
@@ -28,6 +28,12 @@ const streams = {
   },
   async C(_reader, writer) {
     await writer.write(eightBytes(Math.round(cpuSeconds() * 1e9)));
+    await writer.close();
+  },
+  async M(_reader, writer) {
+    globalThis.gc();
+    globalThis.gc();
+    await writer.write(eightBytes(process.memoryUsage.rss()));
     await writer.close();
   },
 };

@@ -6,6 +6,7 @@ import { cpuSeconds, endWithParent, percentile, tell } from './figures.mjs';
 const WRITE = 64 * 1024;
 const WARM_UP = 8;
 const STREAMS_AT_ONCE = 32;
+const ESTABLISHED_AT_ONCE = 50;
 const DATAGRAM = 1200;
 const small = new Uint8Array(64).fill(69);
 
@@ -91,6 +92,31 @@ const cases = {
     return await run(count);
   },
 
+  /** What a session that does nothing holds, of resident memory at each end. */
+  async idle(session, count) {
+    const before = [residentKiB(), await otherResidentKiB(session)];
+    const sessions = [];
+    while (sessions.length < count) {
+      sessions.push(...(await Promise.all(Array.from({ length: ESTABLISHED_AT_ONCE }, connect))));
+    }
+    const after = [residentKiB(), await otherResidentKiB(session)];
+    return { client: (after[0] - before[0]) / sessions.length, server: (after[1] - before[1]) / sessions.length };
+  },
+
+  /** What remains of a stream that was opened, used and dropped. */
+  async kept(session, count) {
+    const run = async (streams) => {
+      for (let done = 0; done < streams; done += STREAMS_AT_ONCE) {
+        await Promise.all(Array.from({ length: STREAMS_AT_ONCE }, () => exchange(session, small)));
+      }
+    };
+    await run(count / WARM_UP);
+    const before = [residentKiB(), await otherResidentKiB(session)];
+    await run(count);
+    const after = [residentKiB(), await otherResidentKiB(session)];
+    return { client: (after[0] - before[0]) / count, server: (after[1] - before[1]) / count };
+  },
+
   async datagrams(session, count) {
     let answered = 0n;
     const reader = session.datagrams.readable.getReader();
@@ -136,6 +162,17 @@ async function begin(session) {
 
 async function otherCpu(session) {
   return Number(unsigned(await exchange(session, Uint8Array.of(67)))) / 1e9;
+}
+
+/** Resident memory after garbage collection. */
+function residentKiB() {
+  globalThis.gc();
+  globalThis.gc();
+  return process.memoryUsage.rss() / 1024;
+}
+
+async function otherResidentKiB(session) {
+  return Number(unsigned(await exchange(session, Uint8Array.of(77)))) / 1024;
 }
 
 async function exchange(session, request) {

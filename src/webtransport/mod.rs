@@ -16,6 +16,7 @@ mod established;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod given_up;
+mod halves;
 pub(crate) mod http3;
 mod incoming_datagrams;
 mod limits;
@@ -23,6 +24,7 @@ pub mod listener;
 mod plain_request;
 mod preferences;
 mod reading;
+mod receive_queue;
 pub mod receive_stream;
 mod request;
 pub mod request_stream;

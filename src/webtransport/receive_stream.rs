@@ -3,43 +3,36 @@
 //! The stream's task reads a little ahead; JavaScript takes when `read()` asks. What nobody reads stays in QUIC, whose
 //! flow control then stops the peer.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use napi::bindgen_prelude::BufferSlice;
 use napi_derive::napi;
 use quinn::{ReadError, RecvStream, VarInt};
-use tokio::sync::Notify;
 
 use super::established::{Session, varint};
+use super::halves::Later;
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
+use super::receive_queue::{AHEAD, ReceiveQueue};
 use super::session::{WebTransportEvent, WebTransportSession};
 use super::streams::{ReceiveEnd, ReceiveHalf};
 use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Payload, Port};
 
-/// Bytes that a stream holds before JavaScript has asked for them, so that a read needs no round trip to the task.
-const AHEAD: usize = 128 * 1024;
 /// Chunks taken from QUIC at once; one is a packet's share.
 const BATCH: usize = 32;
 
-/// The native half of a `WebTransportReceiveStream`.
+/// The native half of a `WebTransportReceiveStream`: the methods of its session that take the stream's key.
 #[napi]
-pub struct WebTransportReceiveStream {
-    queue: Arc<ReceiveQueue>,
-}
-
-#[napi]
-impl WebTransportReceiveStream {
-    /// Takes the receiving half of the stream that the session calls `key`.
-    #[napi(constructor, catch_unwind)]
-    pub fn new(hub: &Hub, id: u32, session: &WebTransportSession, key: u32) -> Result<Self> {
+impl WebTransportSession {
+    /// Takes the receiving half of a stream for the object that is registered under `id`.
+    #[napi(catch_unwind)]
+    pub fn start_receiving(&self, hub: &Hub, id: u32, key: u32) -> Result<()> {
         let gone = || Error::new(ErrorName::InvalidStateError, "the stream is gone");
-        let session = session.session().ok_or_else(gone)?;
+        let session = self.session().ok_or_else(gone)?;
         let half = session.streams.take_receive(key).ok_or_else(gone)?;
         let queue = Arc::new(ReceiveQueue::new(half.first));
         let port = hub.port(id);
@@ -50,138 +43,57 @@ impl WebTransportReceiveStream {
             session: session.clone(),
             port: port.clone(),
         };
-        session.run_stream(&port, WebTransportEvent::ReceiveEnded, task.run());
-        Ok(Self { queue })
+        self.halves.add_receive(key, queue);
+        self.halves.later(Later::Start(Box::new(move || {
+            session.run_stream(&port, WebTransportEvent::ReceiveEnded, task.run());
+        })));
+        Ok(())
     }
 
-    /// How many bytes are there to take; 0 when none are yet, and `Readable` will say when; −1 when all have been taken
-    /// and the peer has finished.
+    /// How many bytes there are to take; 0 when none are yet, and `Readable` will say when. If they fit into `target` they
+    /// are copied there and taken. −1 − n when those n were the last ones before the peer's end.
     #[napi(catch_unwind)]
-    pub fn available(&self) -> f64 {
-        self.queue.available()
+    pub fn receive(&self, key: u32, mut target: BufferSlice<'_>) -> f64 {
+        let Some(queue) = self.halves.receive(key) else {
+            return -1.0;
+        };
+        let available = queue.available();
+        if available > target.len() {
+            return available as f64;
+        }
+        queue.read(&mut target);
+        if queue.is_read() {
+            -1.0 - available as f64
+        } else {
+            available as f64
+        }
     }
 
     /// Copies bytes into `target` and says how many.
     #[napi(catch_unwind)]
-    pub fn read(&self, mut target: BufferSlice<'_>) -> f64 {
-        self.queue.read(&mut target) as f64
+    pub fn read(&self, key: u32, mut target: BufferSlice<'_>) -> f64 {
+        let queue = self.halves.receive(key);
+        queue.map_or(0.0, |queue| queue.read(&mut target) as f64)
     }
 
     /// How many bytes have come, in order; −1 when more of them may stand in QUIC.
     #[napi(catch_unwind)]
-    pub fn received(&self) -> f64 {
-        let state = self.queue.state();
-        if state.bytes >= AHEAD && !state.finished {
-            -1.0
-        } else {
-            state.received as f64
-        }
+    pub fn received(&self, key: u32) -> f64 {
+        self.halves.receive(key).map_or(-1.0, |queue| queue.received())
     }
 
     /// Tells the peer that nobody will read the rest: STOP_SENDING with an application's code.
     #[napi(catch_unwind)]
-    pub fn stop(&self, code: u32) {
-        self.queue.stop(code);
-    }
-}
-
-impl Drop for WebTransportReceiveStream {
-    fn drop(&mut self) {
-        // Collected without being read to its end.
-        self.queue.stop(0);
-    }
-}
-
-#[derive(Default)]
-struct State {
-    chunks: VecDeque<Bytes>,
-    bytes: usize,
-    /// All that has ever come.
-    received: u64,
-    /// The peer has finished; what is in the queue is the rest.
-    finished: bool,
-    /// JavaScript waits for bytes.
-    awaited: bool,
-    stopped: Option<u32>,
-}
-
-#[derive(Default)]
-struct ReceiveQueue {
-    state: Mutex<State>,
-    changed: Notify,
-}
-
-impl ReceiveQueue {
-    fn new(first: Bytes) -> Self {
-        let queue = Self::default();
-        queue.arrived(first);
-        queue
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn available(&self) -> f64 {
-        let mut state = self.state();
-        if state.bytes > 0 {
-            return state.bytes as f64;
-        }
-        if state.finished {
-            return -1.0;
-        }
-        state.awaited = true;
-        0.0
-    }
-
-    fn read(&self, mut target: &mut [u8]) -> usize {
-        let mut state = self.state();
-        let before = state.bytes;
-        while !target.is_empty()
-            && let Some(chunk) = state.chunks.front_mut()
-        {
-            let length = chunk.len().min(target.len());
-            let (now, later) = target.split_at_mut(length);
-            chunk.copy_to_slice(now);
-            target = later;
-            if chunk.is_empty() {
-                state.chunks.pop_front();
-            }
-            state.bytes -= length;
-        }
-        if before >= AHEAD && state.bytes < AHEAD {
-            self.changed.notify_one();
-        }
-        before - state.bytes
-    }
-
-    fn stop(&self, code: u32) {
-        let mut state = self.state();
-        if state.stopped.is_none() {
-            state.stopped = Some(code);
-            state.chunks.clear();
-            state.bytes = 0;
-            self.changed.notify_one();
+    pub fn stop(&self, key: u32, code: u32) {
+        if let Some(queue) = self.halves.receive(key) {
+            queue.stop(code);
         }
     }
 
-    /// True when JavaScript has to be told.
-    fn arrived(&self, chunk: Bytes) -> bool {
-        let mut state = self.state();
-        state.bytes += chunk.len();
-        state.received += chunk.len() as u64;
-        if !chunk.is_empty() {
-            state.chunks.push_back(chunk);
-        }
-        state.bytes > 0 && std::mem::take(&mut state.awaited)
-    }
-
-    fn is_full(&self) -> bool {
-        self.state().bytes >= AHEAD
-    }
-
-    fn stopped(&self) -> Option<u32> {
-        self.state().stopped
+    /// JavaScript's object of the receiving half has ended or been collected.
+    #[napi(catch_unwind)]
+    pub fn release_receiving(&self, key: u32) {
+        self.halves.release_receive(key);
     }
 }
 
@@ -231,7 +143,7 @@ impl Task {
         match self.end {
             None => {}
             Some(ReceiveEnd::Finished) => {
-                self.queue.state().finished = true;
+                self.queue.finish();
                 return Ok(());
             }
             Some(ReceiveEnd::Reset(code)) => return Err(Ended::Reset(code)),
@@ -294,7 +206,7 @@ impl Task {
                 ControlFlow::Continue(())
             }
             Ok(None) => {
-                self.queue.state().finished = true;
+                self.queue.finish();
                 ControlFlow::Break(Ok(()))
             }
             Err(ReadError::Reset(code)) => ControlFlow::Break(Err(Ended::Reset(code))),

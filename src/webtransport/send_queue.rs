@@ -65,6 +65,7 @@ pub(crate) enum Next {
     Wait,
 }
 
+/// The methods that a script calls do not tell the stream's task; the caller does, by `changed`.
 impl SendQueue {
     pub(crate) fn new(header: Bytes) -> Self {
         let chunks = if header.is_empty() {
@@ -98,15 +99,11 @@ impl SendQueue {
             state.chunks.push_back(chunk);
         }
         state.awaited = state.bytes > AHEAD;
-        if state.chunks.len() == 1 {
-            self.changed.notify_one();
-        }
         !state.awaited
     }
 
     pub(crate) fn write_atomic(&self, chunk: Bytes) {
         self.state().atomic = Some(chunk);
-        self.changed.notify_one();
     }
 
     pub(crate) fn set_place(&self, place: Place, session: &Session) {
@@ -133,7 +130,6 @@ impl SendQueue {
         if !matches!(state.end, End::Reset(_)) {
             state.end = end;
         }
-        self.changed.notify_one();
     }
 
     pub(crate) fn abandon(&self) {

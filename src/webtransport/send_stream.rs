@@ -4,7 +4,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -13,6 +13,7 @@ use napi_derive::napi;
 use quinn::{SendStream, StoppedError, VarInt, WriteError};
 
 use super::established::{Session, varint};
+use super::halves::Later;
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
 use super::scheduler::Place;
 use super::send_queue::{End, Held, Next, SendQueue};
@@ -22,20 +23,14 @@ use super::turnstile::{PIECE, Turn};
 use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Payload, Port};
 
-/// The native half of a `WebTransportSendStream`.
+/// The native half of a `WebTransportSendStream`: the methods of its session that take the stream's key.
 #[napi]
-pub struct WebTransportSendStream {
-    queue: Arc<SendQueue>,
-    session: Weak<Session>,
-}
-
-#[napi]
-impl WebTransportSendStream {
-    /// Takes the sending half of the stream that the session calls `key`.
-    #[napi(constructor, catch_unwind)]
-    pub fn new(hub: &Hub, id: u32, session: &WebTransportSession, key: u32) -> Result<Self> {
+impl WebTransportSession {
+    /// Takes the sending half of a stream for the object that is registered under `id`.
+    #[napi(catch_unwind)]
+    pub fn start_sending(&self, hub: &Hub, id: u32, key: u32) -> Result<()> {
         let gone = || Error::new(ErrorName::InvalidStateError, "the stream is gone");
-        let session = session.session().ok_or_else(gone)?;
+        let session = self.session().ok_or_else(gone)?;
         let half = session.streams.take_send(key).ok_or_else(gone)?;
         let queue = Arc::new(SendQueue::new(half.header.clone()));
         let port = hub.port(id);
@@ -48,57 +43,72 @@ impl WebTransportSendStream {
             held: Held::default(),
             turn: None,
         };
-        session.run_stream(&port, WebTransportEvent::SendEnded, task.run());
-        Ok(Self {
-            queue,
-            session: Arc::downgrade(&session),
-        })
+        self.halves.add_send(key, queue);
+        self.halves.later(Later::Start(Box::new(move || {
+            session.run_stream(&port, WebTransportEvent::SendEnded, task.run());
+        })));
+        Ok(())
     }
 
-    /// Gives the stream its place among the session's senders: a send group, 0 for the null group, and an order, a whole
+    /// Gives a stream its place among the session's senders: a send group, 0 for the null group, and an order, a whole
     /// number within 64 bits.
     #[napi(catch_unwind)]
-    pub fn set_place(&self, group: u32, order: f64) {
+    pub fn set_place(&self, key: u32, group: u32, order: f64) {
         // A session that has ended sends nothing.
-        if let Some(session) = self.session.upgrade() {
+        if let (Some(queue), Some(session)) = (self.halves.send(key), self.session()) {
             // A float becomes the nearest integer that there is.
-            let place = Place {
-                group,
-                order: order as i64,
-            };
-            self.queue.set_place(place, &session);
+            let order = order as i64;
+            queue.set_place(Place { group, order }, &session);
         }
     }
 
-    /// Copies a chunk into the queue. False when the queue is full now: `Writable` says when it no longer is.
+    /// Copies a chunk into the stream's queue. False when that is full now: `Writable` says when it no longer is.
     #[napi(catch_unwind)]
-    pub fn write(&self, chunk: BufferSlice<'_>) -> bool {
-        self.queue.write(Bytes::copy_from_slice(&chunk))
+    pub fn write(&self, key: u32, chunk: BufferSlice<'_>) -> bool {
+        self.halves.send(key).is_none_or(|queue| {
+            let room = queue.write(Bytes::copy_from_slice(&chunk));
+            self.halves.later(Later::Tell(queue.changed.clone()));
+            room
+        })
     }
 
     /// Queues a chunk that is taken as a whole or not at all; `AtomicWritten` says which.
     #[napi(catch_unwind)]
-    pub fn write_atomic(&self, chunk: BufferSlice<'_>) {
-        self.queue.write_atomic(Bytes::copy_from_slice(&chunk));
+    pub fn write_atomic(&self, key: u32, chunk: BufferSlice<'_>) {
+        if let Some(queue) = self.halves.send(key) {
+            queue.write_atomic(Bytes::copy_from_slice(&chunk));
+            self.halves.later(Later::Tell(queue.changed.clone()));
+        }
     }
 
-    /// Ends the stream after what was written; `Finished` says when the peer has all.
+    /// Ends a stream after what was written; `Finished` says when the peer has all.
     #[napi(catch_unwind)]
-    pub fn finish(&self) {
-        self.queue.end(End::Finish);
+    pub fn finish(&self, key: u32) {
+        if let Some(queue) = self.halves.send(key) {
+            queue.end(End::Finish);
+            self.halves.later(Later::Tell(queue.changed.clone()));
+        }
     }
 
-    /// Gives the stream up with an application's code: RESET_STREAM.
+    /// Gives a stream up with an application's code: RESET_STREAM.
     #[napi(catch_unwind)]
-    pub fn reset(&self, code: u32) {
-        self.queue.end(End::Reset(code));
+    pub fn reset(&self, key: u32, code: u32) {
+        if let Some(queue) = self.halves.send(key) {
+            queue.end(End::Reset(code));
+            queue.changed.notify_one();
+        }
     }
-}
 
-impl Drop for WebTransportSendStream {
-    fn drop(&mut self) {
-        // Collected without close: nobody can write the rest. After `finish` or `reset` this changes nothing.
-        self.queue.abandon();
+    /// JavaScript's object of the sending half has ended or been collected.
+    #[napi(catch_unwind)]
+    pub fn release_sending(&self, key: u32) {
+        self.halves.release_send(key);
+    }
+
+    /// Starts and tells what was put off by the methods before, all at once.
+    #[napi(catch_unwind)]
+    pub fn flush(&self) {
+        self.halves.flush();
     }
 }
 

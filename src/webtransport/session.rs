@@ -14,6 +14,7 @@ use super::certificate_hash::Hash;
 use super::client;
 use super::datagrams::{self, Outgoing};
 use super::established::{Close, Closer, Session};
+use super::halves::Halves;
 use super::http3::connect::ConnectRequest;
 use super::incoming_datagrams::Lost;
 use super::preferences::Preferences;
@@ -159,6 +160,8 @@ pub struct WebTransportSession {
     session: Arc<OnceLock<Weak<Session>>>,
     /// Cancelled when the script has given the session up before it was there, or has dropped it.
     abandoned: CancellationToken,
+    /// The streams that JavaScript has.
+    pub(crate) halves: Halves,
 }
 
 #[napi]
@@ -172,7 +175,11 @@ impl WebTransportSession {
         let abandoned = CancellationToken::new();
         let task = client::run(target, port.clone(), session.clone(), abandoned.clone());
         port.spawn(Self::TERMINAL, task);
-        Ok(Self { session, abandoned })
+        Ok(Self {
+            session,
+            abandoned,
+            halves: Halves::default(),
+        })
     }
 
     /// Closes the session with a code and a reason; `Ended` says when the peer knows. Before `Ready` it gives up.
@@ -350,6 +357,7 @@ impl WebTransportSession {
         Self {
             session: Arc::new(OnceLock::from(Arc::downgrade(session))),
             abandoned: CancellationToken::new(),
+            halves: Halves::default(),
         }
     }
 

@@ -8,6 +8,20 @@ export interface NativeSession {
   close(code: number, reason: string): void;
   openStream(bidirectional: boolean, operation: number | undefined): number;
   acceptStream(bidirectional: boolean): number;
+  startSending(hub: unknown, id: number, key: number): void;
+  setPlace(key: number, group: number, order: number): void;
+  write(key: number, chunk: Uint8Array): boolean;
+  writeAtomic(key: number, chunk: Uint8Array): void;
+  finish(key: number): void;
+  reset(key: number, code: number): void;
+  releaseSending(key: number): void;
+  startReceiving(hub: unknown, id: number, key: number): void;
+  receive(key: number, target: Uint8Array): number;
+  read(key: number, target: Uint8Array): number;
+  received(key: number): number;
+  stop(key: number, code: number): void;
+  releaseReceiving(key: number): void;
+  flush(): void;
   sendDatagram(payload: Uint8Array, writable: number, group: number, order: number, waitedMs: number): boolean;
   takeDatagrams(bytes: Uint8Array, marks: Uint8Array): number;
   waitingDatagrams(): number;
@@ -18,21 +32,6 @@ export interface NativeSession {
   stats(): string | null;
   exportKeyingMaterial(label: Uint8Array, context: Uint8Array, target: Uint8Array): boolean;
   anticipateStreams(bidirectional: number, unidirectional: number): void;
-}
-
-export interface NativeSendStream {
-  setPlace(group: number, order: number): void;
-  write(chunk: Uint8Array): boolean;
-  writeAtomic(chunk: Uint8Array): void;
-  finish(): void;
-  reset(code: number): void;
-}
-
-export interface NativeReceiveStream {
-  available(): number;
-  read(target: Uint8Array): number;
-  received(): number;
-  stop(code: number): void;
 }
 
 export interface NativeListener {
@@ -128,15 +127,11 @@ type EventName =
 export const {
   WebTransportEvent: Kind,
   WebTransportSession: NativeSession,
-  WebTransportSendStream: NativeSendStream,
-  WebTransportReceiveStream: NativeReceiveStream,
   WebTransportListener: NativeListener,
   generateCertificate: nativeGenerateCertificate,
 } = native<{
   WebTransportEvent: Readonly<Record<EventName, number>>;
   WebTransportSession: new (hub: unknown, id: number, options: ConnectOptions) => NativeSession;
-  WebTransportSendStream: new (hub: unknown, id: number, session: NativeSession, key: number) => NativeSendStream;
-  WebTransportReceiveStream: new (hub: unknown, id: number, session: NativeSession, key: number) => NativeReceiveStream;
   WebTransportListener: new (hub: unknown, id: number, options: ListenOptions) => NativeListener;
   generateCertificate(
     commonName: string,

@@ -4,7 +4,7 @@ import { type Dispatch, hub, type Registration } from '../hub.js';
 import { ReadableStream } from '../streams.js';
 import { defineInterface, illegalConstructor } from '../webidl.js';
 import { codeOf, sessionError, WebTransportError } from './error.js';
-import { Kind, NativeReceiveStream } from './native.js';
+import { Kind, type NativeSession } from './native.js';
 import type { Session } from './session.js';
 
 /** https://www.w3.org/TR/webtransport/#dictdef-webtransportreceivestreamstats, as far as QUIC tells. */
@@ -15,15 +15,17 @@ interface ReceiveStreamStats {
 
 /** The largest chunk that a read without a buffer of its own gets. */
 const CHUNK = 64 * 1024;
-/** From this length on memory is not cleared before it is filled. */
-const UNCLEARED = 4096;
+/** Where short chunks are read to, before there is memory of their length. */
+const scratch = new Uint8Array(4096);
+const nothing = new Uint8Array(0);
 
 /** The underlying byte source: what a read and a cancel do on the network. */
 class Source {
   readonly type = 'bytes' as const;
   readonly #session: Session;
   readonly #key: number;
-  #native: NativeReceiveStream | undefined;
+  /** The native session, as long as it has the stream. */
+  #native: NativeSession | undefined;
   #registration: Registration | undefined;
   #controller: ReadableByteStreamController | undefined;
   #bytesRead = 0;
@@ -42,14 +44,14 @@ class Source {
 
   /** Joins the native half to the stream, once that exists. */
   attach(stream: WebTransportReceiveStream): void {
-    const registration = hub.register(stream, dispatch);
-    // The session keeps the process alive, and a stream that nobody can reach may be collected.
-    registration.unref();
-    registration.letGo();
+    const { native } = this.#session;
+    const key = this.#key;
+    const registration = hub.registerPart(stream, dispatch, () => native.releaseReceiving(key));
     this.#registration = registration;
-    const session = this.#session.native;
     try {
-      this.#native = new NativeReceiveStream(hub.native, registration.id, session, this.#key);
+      native.startReceiving(hub.native, registration.id, key);
+      this.#native = native;
+      this.#session.flushLater();
     } catch {
       // The session has ended on the network's side and took the stream with it. Its last event is on its way, and
       // errors this stream too.
@@ -59,61 +61,72 @@ class Source {
 
   /** A read waits. What comes later than now is enqueued when `Readable` says so. */
   pull(): void {
-    if (this.#native === undefined || this.#controller === undefined) return;
-    const available = this.#native.available();
-    if (available > 0) this.#deliver(this.#native, this.#controller, available);
-    else if (available < 0) this.#finish(this.#controller);
-    else this.#registration?.hold();
+    const native = this.#native;
+    const controller = this.#controller;
+    if (native === undefined || controller === undefined) return;
+    const request = controller.byobRequest;
+    const view = request?.view;
+    const target = view ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength) : scratch;
+    let count = native.receive(this.#key, target);
+    if (count === 0) {
+      this.#registration?.hold();
+      return;
+    }
+    const finished = count < 0;
+    if (finished) count = -1 - count;
+    if (count > 0) {
+      if (request) {
+        if (count > target.byteLength) count = native.read(this.#key, target);
+        request.respond(count);
+      } else controller.enqueue(count > scratch.byteLength ? this.#long(native, count) : scratch.slice(0, count));
+      this.#bytesRead += count;
+    }
+    if (finished) this.#finish(controller);
+  }
+
+  /** A chunk of its own for what does not fit into the scratch memory. */
+  #long(native: NativeSession, available: number): Uint8Array<ArrayBuffer> {
+    // `read` fills every byte.
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(Math.min(available, CHUNK)).buffer);
+    native.read(this.#key, bytes);
+    return bytes;
   }
 
   cancel(reason: unknown): void {
-    this.#native?.stop(codeOf(reason));
-    this.#end();
-  }
-
-  #deliver(native: NativeReceiveStream, controller: ReadableByteStreamController, available: number): void {
-    const request = controller.byobRequest;
-    if (request?.view) {
-      const { buffer, byteOffset, byteLength } = request.view;
-      const length = native.read(new Uint8Array(buffer, byteOffset, Math.min(available, byteLength)));
-      this.#bytesRead += length;
-      request.respond(length);
-      return;
-    }
-    const length = Math.min(available, CHUNK);
-    // `read` fills every byte.
-    const bytes = length < UNCLEARED ? new Uint8Array(length) : new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
-    native.read(bytes);
-    this.#bytesRead += length;
-    controller.enqueue(bytes);
+    this.#native?.stop(this.#key, codeOf(reason));
+    this.#end(this.#received());
   }
 
   #finish(controller: ReadableByteStreamController): void {
     controller.close();
     // A read into a buffer is answered with no bytes.
     controller.byobRequest?.respond(0);
-    this.#end();
+    this.#end(this.#bytesRead);
   }
 
-  #end(): void {
-    if (this.#registration !== undefined) {
-      this.#registration.close();
-      this.#session.removeStream(this.#registration);
-    }
-    this.#bytesReceived = this.#native?.received() ?? this.#bytesReceived;
+  #end(bytesReceived: number): void {
+    this.#bytesReceived = bytesReceived;
     this.#native = undefined;
+    if (this.#registration === undefined) return;
+    this.#registration.close();
+    this.#session.removeStream(this.#registration);
+  }
+
+  /** How many bytes have come; −1 when more of them may stand in QUIC. */
+  #received(): number {
+    return this.#native?.received(this.#key) ?? this.#bytesReceived;
   }
 
   stats(): ReceiveStreamStats {
     const bytesRead = this.#bytesRead;
-    const bytesReceived = this.#native?.received() ?? this.#bytesReceived;
+    const bytesReceived = this.#received();
     return bytesReceived < 0 ? { bytesRead } : { bytesReceived, bytesRead };
   }
 
   /** Errors the stream: the peer gave it up, or its session has ended. */
   fail(error: unknown): void {
     this.#controller?.error(error);
-    this.#end();
+    this.#end(this.#received());
   }
 
   dispatch(kind: number, a: number, b: number): void {
@@ -123,9 +136,9 @@ class Source {
         this.pull();
         break;
       case Kind.ReceiveFinished:
-        this.#registration?.close();
-        // With bytes in the queue the end comes after the read of the last.
-        if (this.#native?.available() === -1 && this.#controller !== undefined) this.#finish(this.#controller);
+        this.#registration?.letGo();
+        // With bytes in the queue the end comes with the read of the last.
+        if (this.#native?.receive(this.#key, nothing) === -1 && this.#controller) this.#finish(this.#controller);
         break;
       case Kind.Reset:
         this.fail(

@@ -5,7 +5,7 @@ import { type Dispatch, hub, type Registration } from '../hub.js';
 import { WritableStream } from '../streams.js';
 import { BufferSource, defineInterface, illegalConstructor } from '../webidl.js';
 import { codeOf, sessionError, WebTransportError } from './error.js';
-import { Kind, NativeSendStream } from './native.js';
+import { Kind, type NativeSession } from './native.js';
 import { SendPlace, type SendPlaceOptions, type WebTransportSendGroup } from './send-group.js';
 import type { Session } from './session.js';
 import { AtomicChunk, type AtomicWrites, WebTransportWriter, WriterKey } from './writer.js';
@@ -32,7 +32,8 @@ class Sink implements AtomicWrites {
   readonly #session: Session;
   readonly #key: number;
   readonly place: SendPlace;
-  #native: NativeSendStream | undefined;
+  /** The native session, as long as it has the stream. */
+  #native: NativeSession | undefined;
   #registration: Registration | undefined;
   #controller: WritableStreamDefaultController | undefined;
   /** The write or the close that waits for the network. */
@@ -59,14 +60,14 @@ class Sink implements AtomicWrites {
 
   /** Joins the native half to the stream, once that exists. */
   attach(stream: WebTransportSendStream): void {
-    const registration = hub.register(stream, dispatch);
-    // The session keeps the process alive, and a stream that nobody can reach may be collected.
-    registration.unref();
-    registration.letGo();
+    const { native } = this.#session;
+    const key = this.#key;
+    const registration = hub.registerPart(stream, dispatch, () => native.releaseSending(key));
     this.#registration = registration;
-    const session = this.#session.native;
     try {
-      this.#native = new NativeSendStream(hub.native, registration.id, session, this.#key);
+      native.startSending(hub.native, registration.id, key);
+      this.#native = native;
+      this.#session.flushLater();
     } catch {
       // The session has ended on the network's side and took the stream with it. Its last event is on its way, and
       // errors this stream too.
@@ -77,7 +78,7 @@ class Sink implements AtomicWrites {
 
   /** The native half hears where the stream stands. */
   moved(): void {
-    this.#native?.setPlace(this.place.group, this.place.sendOrder);
+    this.#native?.setPlace(this.#key, this.place.group, this.place.sendOrder);
   }
 
   stats(): SendStreamStats {
@@ -93,7 +94,8 @@ class Sink implements AtomicWrites {
     const bytes = BufferSource(chunk, CHUNK);
     if (this.#native === undefined) return undefined;
     this.#pendingBytes = bytes.byteLength;
-    if (!this.#native.write(bytes)) return this.#wait();
+    this.#session.flushLater();
+    if (!this.#native.write(this.#key, bytes)) return this.#wait();
     this.#wrote();
     return undefined;
   }
@@ -104,7 +106,8 @@ class Sink implements AtomicWrites {
     if (this.#native === undefined || bytes.byteLength === 0) return undefined;
     this.#pendingBytes = bytes.byteLength;
     this.#atomic = request;
-    this.#native.writeAtomic(bytes);
+    this.#session.flushLater();
+    this.#native.writeAtomic(this.#key, bytes);
     return this.#wait();
   }
 
@@ -118,7 +121,7 @@ class Sink implements AtomicWrites {
     const error = new DOMException('flow control has no room for the whole chunk', 'AbortError');
     // 3. A write among them that may not get lost.
     if (request.queued > this.atomicWrites.size) {
-      this.#native?.reset(0);
+      this.#native?.reset(this.#key, 0);
       this.fail(error);
       return;
     }
@@ -133,12 +136,13 @@ class Sink implements AtomicWrites {
 
   close(): Promise<void> | undefined {
     if (this.#native === undefined) return undefined;
-    this.#native.finish();
+    this.#session.flushLater();
+    this.#native.finish(this.#key);
     return this.#wait();
   }
 
   abort(reason: unknown): void {
-    this.#native?.reset(codeOf(reason));
+    this.#native?.reset(this.#key, codeOf(reason));
     this.#end();
   }
 
@@ -150,7 +154,7 @@ class Sink implements AtomicWrites {
       // An abort must not wait for a write that flow control holds back.
       this.#controller?.signal.addEventListener('abort', () => {
         const reason: unknown = this.#controller?.signal.reason;
-        this.#native?.reset(codeOf(reason));
+        this.#native?.reset(this.#key, codeOf(reason));
         this.#settle()?.reject(reason);
       });
     }
@@ -196,7 +200,7 @@ class Sink implements AtomicWrites {
           this.#settle()?.resolve();
         } else {
           // What QUIC has taken it does not give back.
-          this.#native?.reset(0);
+          this.#native?.reset(this.#key, 0);
           this.fail(new DOMException('flow control had room for a part of the chunk only', 'AbortError'));
         }
         break;

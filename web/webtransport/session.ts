@@ -76,6 +76,7 @@ export class Session {
   /** Open streams, and the event that ends each. */
   readonly #streams = new Map<Registration, number>();
   #sweepAt = 64;
+  #isFlushing = false;
   #error: WebTransportError | undefined;
   #isKept = true;
   /** `closed` or `draining` was handed out. */
@@ -316,6 +317,18 @@ export class Session {
     }
     this.keep();
   }
+
+  /** Has the native core begin what its streams were told, when the running script is done. */
+  flushLater(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    hub.afterwards(this.#flush);
+  }
+
+  readonly #flush = (): void => {
+    this.#isFlushing = false;
+    this.#native?.flush();
+  };
 
   /** Enters a stream that is to end with the session. */
   addStream(registration: Registration, ended: number): void {
