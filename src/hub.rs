@@ -435,9 +435,27 @@ impl Port {
         let task = self.shared.next_task.fetch_add(1, Ordering::Relaxed);
         let guard = Guard {
             port: self.clone(),
-            task,
+            _entry: Entry {
+                shared: self.shared.clone(),
+                task,
+            },
             terminal,
         };
+        self.start(task, guard, future);
+    }
+
+    /// Runs a task that serves many objects, each of which sees to its own terminal event. It is dropped when the
+    /// environment ends.
+    pub(crate) fn spawn_many(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let task = self.shared.next_task.fetch_add(1, Ordering::Relaxed);
+        let entry = Entry {
+            shared: self.shared.clone(),
+            task,
+        };
+        self.start(task, entry, future);
+    }
+
+    fn start(&self, task: u64, guard: impl Send + 'static, future: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = lock(&self.shared.tasks);
         if self.shared.ended.load(Ordering::Acquire) {
             return;
@@ -452,16 +470,27 @@ impl Port {
     }
 }
 
+/// A task's entry in its environment.
+struct Entry {
+    shared: Arc<Shared>,
+    task: u64,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        lock(&self.shared.tasks).remove(&self.task);
+    }
+}
+
 /// Lives as long as an object's task.
 struct Guard {
     port: Arc<Port>,
-    task: u64,
+    _entry: Entry,
     terminal: Terminal,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        lock(&self.port.shared.tasks).remove(&self.task);
         let Terminal { event, a, b } = self.terminal;
         self.port.emit_terminal(event, a, b, Payload::None);
     }

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::datagrams::{self, Datagrams};
+use super::driver::{Begun, Driver};
 use super::given_up::Allowance;
 use super::http3::Violation;
 use super::http3::capsule::Capsule;
@@ -75,7 +76,8 @@ pub(crate) struct Session {
     pub(crate) ended: CancellationToken,
     /// How long streams that are finished wait, after the session's end, to hear that the peer has everything.
     pub(crate) patience: OnceLock<Duration>,
-    /// The tasks of its streams.
+    /// What runs its streams, in a task of its own.
+    driver: Driver,
     tasks: TaskTracker,
     pub(crate) close: watch::Sender<Option<Close>>,
     /// The peer is to be asked to end the session soon.
@@ -105,6 +107,7 @@ impl Session {
             underlying,
             ended: CancellationToken::new(),
             patience: OnceLock::new(),
+            driver: Driver::new(),
             tasks: TaskTracker::new(),
             close: watch::Sender::new(None),
             draining: AtomicBool::new(false),
@@ -180,6 +183,7 @@ impl Session {
     pub(crate) async fn end(&self, patience: Duration) {
         self.patience.set(patience).expect("a session ends once");
         self.ended.cancel();
+        self.driver.end_unused();
         for stream in self.streams.drain() {
             discard(stream, ErrorCode::WT_SESSION_GONE);
         }
@@ -187,19 +191,31 @@ impl Session {
         self.tasks.wait().await;
     }
 
-    /// Runs the task of a stream, which the session waits for at its end; `ended` is the stream's last event if that panics.
+    /// Runs a stream, which the session waits for at its end; `ended` is the stream's last event if that panics.
     pub(crate) fn run_stream(
-        &self,
-        port: &Arc<Port>,
+        self: &Arc<Self>,
+        port: Arc<Port>,
         ended: WebTransportEvent,
-        task: impl Future<Output = ()> + Send + 'static,
+        stream: impl Future<Output = ()> + Send + 'static,
     ) {
         let terminal = Terminal {
             event: ended.into(),
             a: INTERNAL,
             b: 0,
         };
-        port.spawn(terminal, self.tasks.track_future(task));
+        let last = port.clone();
+        let ended = move || {
+            last.emit_terminal(terminal.event, terminal.a, terminal.b, Payload::None);
+        };
+        match self.driver.begin(stream, ended) {
+            Begun::Running => {}
+            Begun::First => {
+                let session = self.clone();
+                let run = async move { session.driver.run(&session.ended).await };
+                port.spawn_many(self.tasks.track_future(run));
+            }
+            Begun::TooLate(stream) => port.spawn_many(stream),
+        }
     }
 
     /// The peer has ended a stream with the code that says that the session is gone. Its word about the session may come

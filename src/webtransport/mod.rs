@@ -11,6 +11,7 @@ mod client;
 mod connect_stream;
 mod control;
 mod datagrams;
+mod driver;
 mod endpoint;
 mod established;
 #[cfg(any(test, fuzzing))]

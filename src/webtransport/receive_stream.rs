@@ -45,7 +45,7 @@ impl WebTransportSession {
         };
         self.halves.add_receive(key, queue);
         self.halves.later(Later::Start(Box::new(move || {
-            session.run_stream(&port, WebTransportEvent::ReceiveEnded, task.run());
+            session.run_stream(port, WebTransportEvent::ReceiveEnded, task.run());
         })));
         Ok(())
     }
