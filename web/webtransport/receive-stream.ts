@@ -44,9 +44,13 @@ class Source {
 
   /** Joins the native half to the stream, once that exists. */
   attach(stream: WebTransportReceiveStream): void {
-    const { native } = this.#session;
+    const session = this.#session;
+    const { native } = session;
     const key = this.#key;
-    const registration = hub.registerPart(stream, dispatch, () => native.releaseReceiving(key));
+    const registration = hub.registerPart(stream, dispatch, () => {
+      // A stream that is still open is given up by this. At its session's end it must end as that says.
+      if (!session.isOver) native.releaseReceiving(key);
+    });
     this.#registration = registration;
     try {
       native.startReceiving(hub.native, registration.id, key);

@@ -60,9 +60,13 @@ class Sink implements AtomicWrites {
 
   /** Joins the native half to the stream, once that exists. */
   attach(stream: WebTransportSendStream): void {
-    const { native } = this.#session;
+    const session = this.#session;
+    const { native } = session;
     const key = this.#key;
-    const registration = hub.registerPart(stream, dispatch, () => native.releaseSending(key));
+    const registration = hub.registerPart(stream, dispatch, () => {
+      // A stream that is still open is given up by this. At its session's end it must end as that says.
+      if (!session.isOver) native.releaseSending(key);
+    });
     this.#registration = registration;
     try {
       native.startSending(hub.native, registration.id, key);
