@@ -192,34 +192,45 @@ export async function exerciseRefused(transport) {
   return { said: await Promise.all([said(transport.ready), said(transport.closed)]) };
 }
 
-/** A server goes away and waits for its sessions: this one ends what it does, and new streams too. */
-export async function exerciseDrain(transport) {
+/** A server goes away and waits for its sessions: this one goes on until it ends, with a stream from before or a `late` one. */
+export async function exerciseDrain(transport, how) {
   await transport.ready;
+  const open = async () => {
+    const { readable, writable } = await transport.createBidirectionalStream();
+    const writer = writable.getWriter();
+    await writer.write(Uint8Array.of(1));
+    return { readable, writer };
+  };
+  const before = how === 'late' ? undefined : await open();
   // The server says on a stream that it has begun; a browser does not tell a script of it.
   const incoming = transport.incomingUnidirectionalStreams.getReader();
   const { value: begun } = await incoming.read();
   await begun.getReader().read();
   await transport.draining;
-  const { readable, writable } = await transport.createBidirectionalStream();
-  const writer = writable.getWriter();
-  await writer.write(Uint8Array.of(1, 2, 3));
+  const { readable, writer } = before ?? (await open());
+  await writer.write(Uint8Array.of(2, 3));
   await writer.close();
-  const reader = readable.getReader();
-  const { value } = await reader.read();
-  await reader.read();
+  const echoed = [];
+  for (const reader = readable.getReader(); ; ) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    echoed.push(...value);
+  }
   transport.close({ closeCode: 7, reason: 'done' });
   const { closeCode, reason } = await transport.closed;
-  return { echoed: [...value], closeCode, reason };
+  return { echoed, closeCode, reason };
 }
 
-/** Closes the server, tells the client so, and serves one more stream. Resolves when the server has ended. */
-export async function serveDrain(session, server) {
+/** Closes the server, tells the client so, and serves its stream. Resolves when the server has ended. */
+export async function serveDrain(session, server, how) {
   await session.ready;
+  const stream = session.incomingBidirectionalStreams.getReader().read();
+  if (how !== 'late') await stream;
   const ended = server.close({ timeoutMs: 60_000 });
   const writer = (await session.createUnidirectionalStream()).getWriter();
   await writer.write(Uint8Array.of(1));
   await writer.close();
-  const { value } = await session.incomingBidirectionalStreams.getReader().read();
+  const { value } = await stream;
   // The client has the echo when it closes, and perhaps not acknowledged it.
   await value.readable.pipeTo(value.writable).catch(() => {});
   const { closeCode, reason } = await session.closed;

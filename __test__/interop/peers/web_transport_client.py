@@ -135,12 +135,15 @@ class ClientProtocol(WebTransportProtocol):
         tell(event="closed", code=code, reason=reason, stopped=self.session_stopped)
 
     async def do_drain(self):
-        await self.next("drain")
-        # What the server says beside the capsule.
-        await self.next("stream")
-        self.open_stream(b"123")
+        before = self.open_stream(b"1", end=False)
         self.transmit()
-        _, _, data = await self.next("stream")
+        await self.next("drain")
+        self._quic.send_stream_data(before, b"23", end_stream=True)
+        self.transmit()
+        # The server opens a stream of its own too.
+        stream_id = None
+        while stream_id != before:
+            _, stream_id, data = await self.next("stream")
         tell(event="echoed", text=data.decode())
         self.close_session(7, "done")
 
