@@ -1,4 +1,5 @@
-//! Whom a client trusts, and how it shows who it is, against servers of raw quinn.
+//! Whom a client trusts, and how it shows who it is, against servers of raw quinn. On the one runtime of the process: the
+//! clients' endpoint, which they share, must not end with the runtime of another test.
 
 use std::net::Ipv4Addr;
 
@@ -11,6 +12,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 
 use super::*;
+use crate::runtime::runtime;
 
 /// A certificate that is valid for some days, its key, and its hash.
 struct Certificate {
@@ -100,32 +102,36 @@ async fn dial(
     Ok((client, served.expect("connects as well")))
 }
 
-#[tokio::test]
-async fn a_server_without_the_certificates_key_is_refused_in_spite_of_the_hash() {
-    let (shown, other) = (Certificate::new(), Certificate::new());
-    let honest = listen(shows(&shown, &shown));
-    let connected = dial(&honest, Some(vec![shown.hash()]), TlsOptions::default()).await;
-    assert!(connected.is_ok());
-    let liar = listen(shows(&shown, &other));
-    let refused = dial(&liar, Some(vec![shown.hash()]), TlsOptions::default()).await;
-    assert!(refused.is_err());
+#[test]
+fn a_server_without_the_certificates_key_is_refused_in_spite_of_the_hash() {
+    runtime().block_on(async {
+        let (shown, other) = (Certificate::new(), Certificate::new());
+        let honest = listen(shows(&shown, &shown));
+        let connected = dial(&honest, Some(vec![shown.hash()]), TlsOptions::default()).await;
+        assert!(connected.is_ok());
+        let liar = listen(shows(&shown, &other));
+        let refused = dial(&liar, Some(vec![shown.hash()]), TlsOptions::default()).await;
+        assert!(refused.is_err());
+    });
 }
 
-#[tokio::test]
-async fn a_session_of_tls_is_not_taken_up_again_under_other_hashes() {
-    let certificate = Certificate::new();
-    let server = listen(shows(&certificate, &certificate));
-    let right = vec![certificate.hash()];
-    let (first, served) = dial(&server, Some(right.clone()), TlsOptions::default())
-        .await
-        .expect("connects");
-    // Until the tickets are there.
-    let mut stream = served.open_uni().await.expect("opens");
-    stream.write_all(b"x").await.expect("takes");
-    first.accept_uni().await.expect("comes");
-    let wrong = dial(&server, Some(vec![[0; 32]]), TlsOptions::default()).await;
-    assert!(wrong.is_err());
-    assert!(dial(&server, Some(right), TlsOptions::default()).await.is_ok());
+#[test]
+fn a_session_of_tls_is_not_taken_up_again_under_other_hashes() {
+    runtime().block_on(async {
+        let certificate = Certificate::new();
+        let server = listen(shows(&certificate, &certificate));
+        let right = vec![certificate.hash()];
+        let (first, served) = dial(&server, Some(right.clone()), TlsOptions::default())
+            .await
+            .expect("connects");
+        // Until the tickets are there.
+        let mut stream = served.open_uni().await.expect("opens");
+        stream.write_all(b"x").await.expect("takes");
+        first.accept_uni().await.expect("comes");
+        let wrong = dial(&server, Some(vec![[0; 32]]), TlsOptions::default()).await;
+        assert!(wrong.is_err());
+        assert!(dial(&server, Some(right), TlsOptions::default()).await.is_ok());
+    });
 }
 
 /// Takes every client that shows a certificate.
@@ -170,25 +176,27 @@ impl ClientCertVerifier for TakesAny {
     }
 }
 
-#[tokio::test]
-async fn a_client_shows_its_certificate_to_a_server_that_asks() {
-    let (servers, clients) = (Certificate::new(), Certificate::new());
-    let config = builder()
-        .with_client_cert_verifier(Arc::new(TakesAny))
-        .with_single_cert(vec![servers.der.clone()], servers.key())
-        .expect("belong together");
-    let server = listen(config);
-    let identity = TlsOptions {
-        ca: Some(vec![servers.pem.clone()]),
-        cert: Some(clients.pem.clone()),
-        key: Some(clients.key.serialize_pem()),
-        servername: Some("localhost".into()),
-        ..TlsOptions::default()
-    };
-    for hashes in [Some(vec![servers.hash()]), None] {
-        let (_client, served) = dial(&server, hashes, identity.clone()).await.expect("connects");
-        let shown = served.peer_identity().expect("asked for");
-        let shown = shown.downcast::<Vec<CertificateDer<'static>>>().expect("certificates");
-        assert_eq!(shown[..], *std::slice::from_ref(&clients.der));
-    }
+#[test]
+fn a_client_shows_its_certificate_to_a_server_that_asks() {
+    runtime().block_on(async {
+        let (servers, clients) = (Certificate::new(), Certificate::new());
+        let config = builder()
+            .with_client_cert_verifier(Arc::new(TakesAny))
+            .with_single_cert(vec![servers.der.clone()], servers.key())
+            .expect("belong together");
+        let server = listen(config);
+        let identity = TlsOptions {
+            ca: Some(vec![servers.pem.clone()]),
+            cert: Some(clients.pem.clone()),
+            key: Some(clients.key.serialize_pem()),
+            servername: Some("localhost".into()),
+            ..TlsOptions::default()
+        };
+        for hashes in [Some(vec![servers.hash()]), None] {
+            let (_client, served) = dial(&server, hashes, identity.clone()).await.expect("connects");
+            let shown = served.peer_identity().expect("asked for");
+            let shown = shown.downcast::<Vec<CertificateDer<'static>>>().expect("certificates");
+            assert_eq!(shown[..], *std::slice::from_ref(&clients.der));
+        }
+    });
 }
