@@ -237,3 +237,24 @@ test('streams beyond the limit: QuotaExceededError, or waiting in order', async 
   await Promise.all(waiting);
   assert.deepEqual(order, [1, 2]);
 });
+
+test('a second lock is refused', async (context) => {
+  const { near, far } = await openStreams(await openSession(context));
+  far.readable.getReader();
+  near.writable.getWriter();
+  assert.throws(() => far.readable.getReader(), TypeError);
+  assert.throws(() => near.writable.getWriter(), TypeError);
+});
+
+test('a pipe that fails gives up its stream: a sink that takes nothing, a source that breaks', async (context) => {
+  const { near, far } = await openStreams(await openSession(context));
+  const error = new Error('full');
+  const full = new WritableStream({ write: () => Promise.reject(error) });
+  const isGivenUp = (reason) =>
+    reason instanceof WebTransportError && reason.source === 'stream' && reason.streamErrorCode === 0;
+  await assert.rejects(far.readable.pipeTo(full), error);
+  await assert.rejects(near.writable.getWriter().closed, isGivenUp);
+  const broken = new ReadableStream({ start: (controller) => controller.error(error) });
+  await assert.rejects(broken.pipeTo(far.writable), error);
+  await assert.rejects(near.readable.getReader().read(), isGivenUp);
+});
