@@ -192,22 +192,18 @@ export async function exerciseRefused(transport) {
   return { said: await Promise.all([said(transport.ready), said(transport.closed)]) };
 }
 
-/** A server goes away and waits for its sessions: this one goes on until it ends, with a stream from before or a `late` one. */
-export async function exerciseDrain(transport, how) {
+/** A server goes away and waits for its sessions: this one goes on until it ends, with a stream from before. */
+export async function exerciseDrain(transport) {
   await transport.ready;
-  const open = async () => {
-    const { readable, writable } = await transport.createBidirectionalStream();
-    const writer = writable.getWriter();
-    await writer.write(Uint8Array.of(1));
-    return { readable, writer };
-  };
-  const before = how === 'late' ? undefined : await open();
+  // Chromium opens no stream after a GOAWAY.
+  const { readable, writable } = await transport.createBidirectionalStream();
+  const writer = writable.getWriter();
+  await writer.write(Uint8Array.of(1));
   // The server says on a stream that it has begun; a browser does not tell a script of it.
   const incoming = transport.incomingUnidirectionalStreams.getReader();
   const { value: begun } = await incoming.read();
   await begun.getReader().read();
   await transport.draining;
-  const { readable, writer } = before ?? (await open());
   await writer.write(Uint8Array.of(2, 3));
   await writer.close();
   const echoed = [];
@@ -222,15 +218,13 @@ export async function exerciseDrain(transport, how) {
 }
 
 /** Closes the server, tells the client so, and serves its stream. Resolves when the server has ended. */
-export async function serveDrain(session, server, how) {
+export async function serveDrain(session, server) {
   await session.ready;
-  const stream = session.incomingBidirectionalStreams.getReader().read();
-  if (how !== 'late') await stream;
+  const { value } = await session.incomingBidirectionalStreams.getReader().read();
   const ended = server.close({ timeoutMs: 60_000 });
   const writer = (await session.createUnidirectionalStream()).getWriter();
   await writer.write(Uint8Array.of(1));
   await writer.close();
-  const { value } = await stream;
   // The client has the echo when it closes, and perhaps not acknowledged it.
   await value.readable.pipeTo(value.writable).catch(() => {});
   const { closeCode, reason } = await session.closed;

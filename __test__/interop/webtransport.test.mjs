@@ -79,21 +79,12 @@ const EXERCISES = {
   },
 };
 
-/**
- * What Firefox ESR 153 does otherwise: no protocols, no code for who reads a reset stream, no STOP_SENDING. Of a connection with a
- * GOAWAY it gives up the streams that are there (those above the request that is named), and opens new ones; Chromium opens none.
- */
-const { stop: _, drain: __, ...OTHERS } = EXERCISES;
+/** What Firefox ESR 153 does otherwise: no protocols, no code for who reads a reset stream, no STOP_SENDING. */
+const { stop: _, ...OTHERS } = EXERCISES;
 const FIREFOX = {
   ...OTHERS,
   everything: { ...EXERCISES.everything, clientSees: CLOSE_INFO },
   reset: { ...EXERCISES.reset, clientSees: { heard: ['TypeError', 'TypeError', 'TypeError'] } },
-  late: {
-    client: exerciseDrain,
-    server: accepts((session, server) => serveDrain(session, server, 'late')),
-    clientSees: EXERCISES.drain.clientSees,
-    serverSees: EXERCISES.drain.serverSees,
-  },
   stopped: {
     client: exerciseGivingUp,
     server: accepts((session) => serveGivingUp(session, 'stopped')),

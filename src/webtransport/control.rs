@@ -11,7 +11,7 @@ use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Carrier, Frame, FrameDecoder};
 use super::http3::goaway::Goaway;
 use super::http3::settings::Settings;
-use super::http3::stream_header;
+use super::http3::{stream_header, varint};
 use super::limits::Role;
 use super::session::WebTransportEvent;
 use super::task::{End, Http3};
@@ -19,6 +19,9 @@ use crate::hub::Payload;
 
 /// The most that is read from a control stream at once.
 const PIECE: usize = 4096;
+/// What our GOAWAY names. Not the next request: Firefox gives up all streams above the one that is named, those of its sessions
+/// too. Requests that come all the same are refused each for itself.
+const LAST_REQUEST: u64 = varint::MAX - 3;
 
 impl Http3 {
     /// Sends what stands on our control stream, as long as the connection lives.
@@ -34,19 +37,17 @@ impl Http3 {
         let mut leaving = self.leaving.subscribe();
         tokio::select! {
             stopped = control.stopped() => return Err(closed(stopped)),
-            from = async { leaving.wait_for(Option::is_some).await.ok().and_then(|from| *from) } => {
-                let from = from.expect("this holds the sender");
-                write(&mut control, &frame::goaway(from)).await?;
-            }
+            left = async { leaving.wait_for(|leaving| *leaving).await.map(drop) } => left.expect("this holds the sender"),
         }
+        write(&mut control, &frame::goaway(LAST_REQUEST)).await?;
         Err(closed(control.stopped().await))
     }
 
     /// Says that no further request is looked at: GOAWAY, and DRAIN_WEBTRANSPORT_SESSION to each session, since what lies
     /// between need not pass GOAWAY on.
     pub(crate) fn go_away(&self) {
-        let from = self.next_request();
-        self.leaving.send_if_modified(|leaving| leaving.replace(from).is_none());
+        self.leaving
+            .send_if_modified(|leaving| !std::mem::replace(leaving, true));
         for session in self.all_live() {
             session.drain();
         }

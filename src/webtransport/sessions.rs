@@ -80,14 +80,9 @@ impl Http3 {
 
     /// A request has come, which [`Http3::enter`] or [`Http3::refuse`] answers. False when no more are looked at.
     pub(super) fn asked(&self, id: u64) -> bool {
-        let wanted = self.leaving.borrow().is_none();
+        let wanted = !*self.leaving.borrow();
         self.sessions().asked(id);
         wanted
-    }
-
-    /// The number of the first request that has not come.
-    pub(super) fn next_request(&self) -> u64 {
-        self.sessions().next
     }
 
     /// Enters a session, which gets the streams that came before it. `None` when the connection has too many.
@@ -105,7 +100,7 @@ impl Http3 {
         for (_, direction, stream) in early {
             session.deliver(direction, stream);
         }
-        if self.leaving.borrow().is_some() {
+        if *self.leaving.borrow() {
             session.drain();
         }
         Some(())

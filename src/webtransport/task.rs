@@ -60,8 +60,8 @@ pub(crate) struct Http3 {
     pub(super) settings: watch::Sender<Option<Settings>>,
     /// What the peer's GOAWAY said.
     pub(super) goaway: watch::Sender<Goaway>,
-    /// From which request on we look at none: what ours says.
-    pub(super) leaving: watch::Sender<Option<u64>>,
+    /// Ours has been asked for: we look at no request that comes from now on.
+    pub(super) leaving: watch::Sender<bool>,
     requests: mpsc::Sender<ConnectStream>,
     allowance: Arc<Allowance>,
     pub(super) underlying: Arc<Underlying>,
