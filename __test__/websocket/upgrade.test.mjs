@@ -1,10 +1,12 @@
 // A WebSocketServer behind Node's http server: handleUpgrade, attaching, and what carries the connection.
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
+import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +31,8 @@ import {
 } from '../helpers/websocket-ends.mjs';
 
 const { cert, key } = createCertificate();
+/** First byte of a Close frame. */
+const CLOSE_FRAME = 0x88;
 
 /** The kinds of server that a WebSocketServer can stand behind; `ws` options with which a client finds it. */
 const CARRIERS = {
@@ -72,13 +76,13 @@ async function behind(t, { tls = false, path = false, duplex = false } = {}, opt
 }
 
 /** The same bytes through a stream that is no socket. */
-function wrapped(socket) {
+function wrapped(socket, written = (_chunk, done) => done()) {
   const duplex = new Duplex({
     read() {
       socket.resume();
     },
     write(chunk, _encoding, done) {
-      socket.write(chunk, done);
+      socket.write(chunk, () => written(chunk, done));
     },
     final(done) {
       socket.end(done);
@@ -343,6 +347,46 @@ test('options that exclude each other', () => {
   assert.throws(() => server.address(), { name: 'InvalidStateError' });
   assert.throws(() => server.handleUpgrade(), TypeError);
   return Promise.all([server.ready, server.close()]);
+});
+
+test('a peer that ends before the stream says that it has written our Close frame closes clean', async (t) => {
+  const { node, server, connect: client } = await behind(t);
+  const other = await behind(t);
+  other.node.on('upgrade', async (...upgraded) => echo(await other.server.handleUpgrade(...upgraded).accept()));
+  const beside = other.connect();
+  await once(beside, 'open');
+  const [emit] = node.listeners('connection');
+  node.removeAllListeners('connection');
+  const writes = [];
+  node.on('connection', (socket) => {
+    const duplex = wrapped(socket, (chunk, done) => {
+      if (chunk[0] !== CLOSE_FRAME) return done();
+      // The end is known to the connection when another one has got an answer behind it.
+      writes.push(
+        once(duplex, 'end').then(async () => {
+          beside.send('x');
+          await once(beside, 'message');
+          done();
+        }),
+      );
+    });
+    emit.call(node, duplex);
+  });
+  const accepted = once(node, 'upgrade').then((upgraded) => server.handleUpgrade(...upgraded).accept());
+  const socket = client();
+  await once(socket, 'open');
+  const { closed } = heard(await accepted);
+  socket.close(3001, 'bye');
+  assert.deepEqual((await closed).at(-1), ['close', 3001, 'bye', true]);
+  assert.equal((await Promise.all(writes)).length, 1);
+});
+
+test('close() of a server without a listener keeps the process until it has closed', () => {
+  const program = `
+    const { WebSocketServer } = require(${JSON.stringify(createRequire(import.meta.url).resolve('../../index.js'))});
+    new WebSocketServer({ noServer: true }).close({ timeoutMs: 0 }).then(() => console.log('closed'));`;
+  const { stdout } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' });
+  assert.equal(stdout, 'closed\n');
 });
 
 test('a broken frame on a stream of Node gets its answer', async (t) => {

@@ -243,7 +243,7 @@ impl Driver {
             self.given_up();
             return Poll::Ready(());
         }
-        loop {
+        let written = loop {
             let written = self.write(cx);
             if !self.read_ended {
                 match self.read(cx) {
@@ -257,16 +257,16 @@ impl Driver {
             }
             // Reading may have left pongs to write.
             if written.is_pending() || self.write_broken || !self.link.outgoing.lock().waits() {
-                break;
+                break written;
             }
-        }
+        };
         self.follow_closing(cx);
         // Behind the reading: what came while this task slept counts.
         if self.peer_is_dead(cx) {
             emit_failed(&self.port, &Cause::dead_peer());
             return Poll::Ready(());
         }
-        if self.read_ended && !self.has_last_words() {
+        if self.read_ended && !self.has_last_words(written) {
             return self.transport_ended();
         }
         if self
@@ -279,10 +279,11 @@ impl Driver {
         Poll::Pending
     }
 
-    /// Whether the peer, which sends no more, is still to get our Close frame.
-    fn has_last_words(&self) -> bool {
+    /// Whether the peer, which sends no more, is still to get our Close frame. `written` is what the last write was: a stream
+    /// that has taken all may hold it back.
+    fn has_last_words(&self, written: Poll<()>) -> bool {
         let queue = self.link.outgoing.lock();
-        let unwritten = queue.waits() || !self.writing.is_empty();
+        let unwritten = written.is_pending() || queue.waits();
         queue.closing.awaits_script() || (queue.closing.is_answering() && unwritten && !self.write_broken)
     }
 

@@ -190,6 +190,9 @@ export class WebSocketServer extends EventTarget {
     const { code, reason, timeoutMs } = convertCloseOptions(options);
     if (this.#closing) return this.#closed.promise;
     this.#closing = true;
+    // Who waits for the end hears of it, also where nothing else keeps the server or the process.
+    this.#registration.hold();
+    this.#registration.ref();
     this.#dismissal = { code, reason };
     for (const [number, request] of this.#unanswered) {
       this.#listener.reject(number, SERVICE_UNAVAILABLE, [], new Uint8Array(0));

@@ -118,6 +118,9 @@ export class WebTransportServer extends EventTarget {
     const { closeCode, reason, timeoutMs } = convertCloseOptions(options, "Failed to execute 'close': options");
     if (this.#state !== 'closed') {
       this.#stop();
+      // Who waits for the end hears of it, also where nothing else keeps the server or the process.
+      this.#registration.hold();
+      this.#registration.ref();
       this.#native.close(timeoutMs, closeCode, reason);
     }
     return this.#closed.promise;
