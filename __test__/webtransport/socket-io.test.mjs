@@ -33,9 +33,10 @@ async function serve(context, clients) {
         ready.push(socket);
         if (ready.length === clients) sockets.emit('all', 'to all', Buffer.from([9]));
       });
-      socket.on('heard', () => {
+      socket.on('heard', (acknowledge) => {
         heard.push(socket);
         if (heard.length === clients) resolve(heard);
+        acknowledge?.();
       });
     });
   });
