@@ -61,7 +61,8 @@ impl WebTransportSession {
         if available > target.len() {
             return available as f64;
         }
-        queue.read(&mut target);
+        // No more than those: others may have come meanwhile, and JavaScript would not hear of them.
+        queue.read(&mut target[..available]);
         if queue.is_read() {
             -1.0 - available as f64
         } else {
