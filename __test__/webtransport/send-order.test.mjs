@@ -77,11 +77,12 @@ test('groups share alike, whatever their orders and however many streams they ha
   const lower = [{ sendGroup: group, sendOrder: 5 }, LONG];
   const closed = await write(session.client, [
     lower,
-    [{ sendGroup: group, sendOrder: 6 }, 900_000],
-    [{ sendGroup: other, sendOrder: -5 }, 900_000],
+    [{ sendGroup: group, sendOrder: 6 }, 650_000],
+    [{ sendGroup: other, sendOrder: -5 }, 650_000],
     lower,
     lower,
   ]);
+  // Of five that share alike nobody could finish. A lower order may get a piece when QUIC gets room just between two looks.
   await read();
   await Promise.all(closed.slice(1, 3));
 });
