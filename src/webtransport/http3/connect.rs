@@ -227,10 +227,11 @@ pub(super) fn text(bytes: &[u8]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn section(fields: &[(&str, &str)]) -> Vec<u8> {
+    /// A field section as a peer sends it.
+    pub(in super::super) fn section(fields: &[(&str, &str)]) -> Vec<u8> {
         qpack::encode(
             &fields
                 .iter()

@@ -170,19 +170,9 @@ fn is_token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Field;
+    use super::super::connect::tests::section;
     use super::super::error_code::ErrorCode;
-    use super::super::qpack;
     use super::*;
-
-    fn section(fields: &[(&str, &str)]) -> Vec<u8> {
-        qpack::encode(
-            &fields
-                .iter()
-                .map(|(name, value)| Field::new(*name, *value))
-                .collect::<Vec<_>>(),
-        )
-    }
 
     const SOUND: [(&str, &str); 5] = [
         (":method", "CONNECT"),
