@@ -1,23 +1,21 @@
 // npm run build | build:debug: the native core by cargo, the web layer by tsc; what is up to date is skipped.
 
 import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { bin, newest, root, run, say } from './tasks.mjs';
 
 const LIBRARIES = { linux: 'libwebwire.so', darwin: 'libwebwire.dylib', win32: 'webwire.dll' };
 
-/** The name of this platform among the builds; `web/binding.ts` asks for the same. */
-function platform() {
-  const { platform: os, arch } = process;
-  if (os === 'linux') {
-    const musl = process.report.getReport().header.glibcVersionRuntime === undefined;
-    return `linux-${arch}-${musl ? 'musl' : 'gnu'}`;
-  }
-  return os === 'win32' ? `win32-${arch}-msvc` : `${os}-${arch}`;
+/** Builds what is stale: the web layer, which knows the addon's name, and the addon with this profile. */
+export function build(profile) {
+  buildWeb();
+  buildCore(profile);
 }
 
-/** Builds the addon with this profile unless it is newer than all its sources. */
-export function buildCore(profile) {
+/** Builds the addon unless it is newer than all its sources. */
+function buildCore(profile) {
+  const { platform } = createRequire(import.meta.url)(join(root, 'dist', 'platform.js'));
   const addon = join(root, `webwire.${platform()}.node`);
   const stamp = `${addon}.profile`;
   const built = existsSync(addon) ? statSync(addon).mtimeMs : 0;
@@ -35,7 +33,7 @@ export function buildCore(profile) {
 }
 
 /** Compiles web/ to dist/ unless dist/ is newer. */
-export function buildWeb() {
+function buildWeb() {
   const done = join(root, 'dist', '.done');
   const built = existsSync(done) ? statSync(done).mtimeMs : 0;
   if (built > newest('web', 'tsconfig.json')) return;
@@ -46,6 +44,5 @@ export function buildWeb() {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  buildCore(process.argv.includes('--debug') ? 'debug' : 'release');
-  buildWeb();
+  build(process.argv.includes('--debug') ? 'debug' : 'release');
 }

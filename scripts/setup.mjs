@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildCore, buildWeb } from './build.mjs';
+import { build } from './build.mjs';
 import { root, run, say } from './tasks.mjs';
 
 /** Dependencies, the native core (release) and the web layer. */
@@ -14,8 +14,7 @@ export function setUp() {
     run('npm', ['ci', '--no-audit', '--no-fund'], { shell: process.platform === 'win32' });
     writeFileSync(stamp, lock);
   }
-  buildCore('release');
-  buildWeb();
+  build('release');
 }
 
 if (process.argv[1] === import.meta.filename) setUp();

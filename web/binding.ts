@@ -2,19 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-
-/** The name of this platform among the builds: `linux-x64-gnu`, `darwin-arm64`, … */
-function platform(): string {
-  const { platform: os, arch } = process;
-  if (os === 'linux') return `linux-${arch}-${isMusl() ? 'musl' : 'gnu'}`;
-  if (os === 'win32') return `win32-${arch}-msvc`;
-  return `${os}-${arch}`;
-}
-
-function isMusl(): boolean {
-  const report = process.report?.getReport() as unknown as { header?: { glibcVersionRuntime?: string } } | undefined;
-  return report?.header?.glibcVersionRuntime === undefined;
-}
+import { platform } from './platform.js';
 
 function load(): unknown {
   const name = platform();
