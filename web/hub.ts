@@ -7,8 +7,6 @@ import { setInterval as setRealInterval } from 'node:timers';
 import { native } from './binding.js';
 import { BESIDE, type Beside, Payload } from './payload.js';
 
-export { Payload };
-
 interface NativeHub extends Beside {
   drain(words: Uint8Array, bytes: Uint8Array): number;
   again(): void;

@@ -1,7 +1,8 @@
 // The transport of a BUNDLE group: the native PeerTransport together with the ICE, DTLS and SCTP transports that scripts
 // see of it. https://w3c.github.io/webrtc-pc/#rtcdtlstransport-interface and the sections after it
 
-import { hub, type Payload, type Registration } from '../hub.js';
+import { hub, type Registration } from '../hub.js';
+import type { Payload } from '../payload.js';
 import { type Keys, keysOf, type RTCCertificate } from './certificate.js';
 import { DTLS_TRANSPORT_EVENTS, dtlsSteps, RTCDtlsTransport } from './dtls-transport.js';
 import { RTCIceCandidate } from './ice-candidate.js';

@@ -2,8 +2,9 @@
 
 import { DOMException } from '../errors.js';
 import { defineEventHandlers, Event, EventTarget } from '../event-target.js';
-import { hub, type Payload, type Registration } from '../hub.js';
+import { hub, type Registration } from '../hub.js';
 import { MessageEvent } from '../message-event.js';
+import type { Payload } from '../payload.js';
 import {
   BufferSource,
   defineInterface,

@@ -3,7 +3,8 @@
 
 import type { Duplex } from 'node:stream';
 import { native } from '../binding.js';
-import { hub, type Payload } from '../hub.js';
+import { hub } from '../hub.js';
+import type { Payload } from '../payload.js';
 
 /** The native half of a carrier. */
 export interface DuplexStream {

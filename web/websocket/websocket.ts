@@ -4,9 +4,10 @@ import { setImmediate as setRealImmediate } from 'node:timers';
 import { isBadPort } from '../bad-port.js';
 import { DOMException, fromNative } from '../errors.js';
 import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../event-target.js';
-import { hub, type Payload, type Registration } from '../hub.js';
+import { hub, type Registration } from '../hub.js';
 import { MessageEvent } from '../message-event.js';
 import { defineNodeMembers } from '../node-members.js';
+import type { Payload } from '../payload.js';
 import {
   BufferSource,
   DOMString,

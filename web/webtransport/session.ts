@@ -4,7 +4,8 @@
 import { setImmediate as setRealImmediate } from 'node:timers';
 import { deferred } from '../deferred.js';
 import { DOMException, fromNative } from '../errors.js';
-import { type Dispatch, hub, Operations, Payload, type Registration } from '../hub.js';
+import { type Dispatch, hub, Operations, type Registration } from '../hub.js';
+import { Payload } from '../payload.js';
 import { ReadableStream } from '../streams.js';
 import { createBidirectionalStream, type WebTransportBidirectionalStream } from './bidirectional-stream.js';
 import { createDatagrams, type Datagrams } from './datagrams.js';

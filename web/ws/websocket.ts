@@ -4,7 +4,8 @@
 import { EventEmitter } from 'node:events';
 import { nextTick } from 'node:process';
 import { fromNative } from '../errors.js';
-import { hub, type Payload, type Registration } from '../hub.js';
+import { hub, type Registration } from '../hub.js';
+import type { Payload } from '../payload.js';
 import { type Cause, publishClose, publishError, publishOpen } from '../websocket/diagnostics.js';
 import {
   ABNORMAL,
