@@ -4,15 +4,14 @@
 use std::net::Ipv4Addr;
 
 use quinn::crypto::rustls::QuicServerConfig;
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 
 use super::*;
 use crate::runtime::runtime;
+use crate::server_tls::{ClientCertificates, NamedCertificate, ServerTls};
 
 /// A certificate that is valid for some days, its key, and its hash.
 struct Certificate {
@@ -134,57 +133,22 @@ fn a_session_of_tls_is_not_taken_up_again_under_other_hashes() {
     });
 }
 
-/// Takes every client that shows a certificate.
-#[derive(Debug)]
-struct TakesAny;
-
-impl ClientCertVerifier for TakesAny {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
-    }
-
-    fn verify_client_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        Ok(ClientCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        unreachable!("QUIC has TLS 1.3")
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = tls::provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        tls::provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[test]
 fn a_client_shows_its_certificate_to_a_server_that_asks() {
     runtime().block_on(async {
         let (servers, clients) = (Certificate::new(), Certificate::new());
-        let config = builder()
-            .with_client_cert_verifier(Arc::new(TakesAny))
-            .with_single_cert(vec![servers.der.clone()], servers.key())
-            .expect("belong together");
-        let server = listen(config);
+        let certificates = [NamedCertificate {
+            name: None,
+            cert: servers.pem.clone(),
+            key: servers.key.serialize_pem(),
+        }];
+        // It asks, and does not insist.
+        let asked = ClientCertificates {
+            ca: Some(vec![servers.pem.clone()]),
+            reject_unauthorized: false,
+        };
+        let config = ServerTls::new(&certificates, Some(&asked), ALPN).expect("sound").config;
+        let server = listen((*config).clone());
         let identity = TlsOptions {
             ca: Some(vec![servers.pem.clone()]),
             cert: Some(clients.pem.clone()),
