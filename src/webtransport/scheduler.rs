@@ -131,6 +131,16 @@ impl Scheduler {
             .map(|(id, _)| *id)
     }
 
+    /// Whether the sender goes before a higher order of its group, for which QUIC had no room.
+    pub(crate) fn overtakes(&self, id: u32) -> bool {
+        self.senders.get(&id).is_some_and(|Sender { place, .. }| {
+            self.senders.values().any(|other| {
+                let is_higher = other.place.group == place.group && other.place.order > place.order;
+                is_higher && other.waiting && other.blocked
+            })
+        })
+    }
+
     fn served(&self, group: u32) -> u64 {
         let served = self.served.get(&group).copied().unwrap_or(self.now);
         served.max(self.now.saturating_sub(CATCH_UP))
@@ -244,6 +254,21 @@ mod tests {
         assert_eq!(scheduler.next(), None);
         scheduler.unblock();
         assert_eq!(scheduler.next(), Some(high));
+    }
+
+    #[test]
+    fn who_overtakes_is_known() {
+        let mut scheduler = Scheduler::default();
+        let [low, middle, high] = [1, 2, 3].map(|order| waiting(&mut scheduler, 0, order));
+        let other = waiting(&mut scheduler, 1, 0);
+        assert!(!scheduler.overtakes(low), "nobody is blocked");
+        scheduler.blocked(middle);
+        let overtakes = [low, middle, high, other].map(|id| scheduler.overtakes(id));
+        assert_eq!(overtakes, [true, false, false, false]);
+        scheduler.rest(middle);
+        assert!(!scheduler.overtakes(low), "who has nothing to send is not overtaken");
+        scheduler.leave(low);
+        assert!(!scheduler.overtakes(low));
     }
 
     #[test]

@@ -253,6 +253,9 @@ impl Task {
                 },
                 () = queue.changed.notified() => {}
             }
+            if self.turn.as_mut().is_some_and(Turn::must_pause) {
+                pause().await;
+            }
         }
     }
 
@@ -272,6 +275,19 @@ impl Task {
         }
         poll_write(&mut self.stream, &mut self.held, usize::MAX, context).map(|(_, handed)| handed)
     }
+}
+
+/// Lets the session's other streams run first that have been woken.
+async fn pause() {
+    let mut paused = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut paused, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Hands bytes over to QUIC, `most` unless they are to be taken as a whole. The bytes that it took are counted, also for one that is only

@@ -154,6 +154,7 @@ impl Turnstile {
             id,
             place,
             in_vain: false,
+            overtaking: false,
         }
     }
 
@@ -207,6 +208,7 @@ impl Turnstile {
         let outcome = match write() {
             Poll::Ready((bytes, outcome)) => {
                 line.scheduler.wrote(turn.id, bytes);
+                turn.overtaking = line.scheduler.overtakes(turn.id);
                 Poll::Ready(outcome)
             }
             Poll::Pending => {
@@ -235,6 +237,16 @@ pub(crate) struct Turn {
     place: Place,
     /// QUIC had no room when it last had its turn.
     in_vain: bool,
+    /// It has handed over a piece, and a higher order could not: see [`Turn::must_pause`].
+    overtaking: bool,
+}
+
+impl Turn {
+    /// Whether others have to run before its next piece. QUIC may have got room just after a higher order found none: it
+    /// has told that one, which looks again then. One piece is all that the lower order has been ahead.
+    pub(crate) fn must_pause(&mut self) -> bool {
+        std::mem::take(&mut self.overtaking)
+    }
 }
 
 /// The turns of a session's datagrams, one for each place that those in the queue have.
@@ -301,5 +313,42 @@ impl<'a> DatagramTurns<'a> {
 impl Drop for DatagramTurns<'_> {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::webtransport::task::tests::pair;
+
+    const BYTES: u64 = PIECE as u64;
+
+    fn place(order: i64) -> Place {
+        Place { group: 0, order }
+    }
+
+    fn taken() -> Poll<(u64, ())> {
+        Poll::Ready((BYTES, ()))
+    }
+
+    #[tokio::test]
+    async fn who_goes_before_a_higher_order_pauses_after_one_piece() {
+        let pair = pair().await;
+        let turnstile = Turnstile::new(Arc::new(Underlying::new(pair.client.clone())));
+        let [mut low, mut high] = [1, 2].map(|order| turnstile.enter(place(order), Arc::default()));
+        assert!(turnstile.poll_write(&mut low, place(1), taken).is_ready());
+        assert!(!low.must_pause(), "nobody else waits");
+        // QUIC has no room for the higher order, and gets some before the lower one looks.
+        let full = || Poll::<(u64, ())>::Pending;
+        assert!(turnstile.poll_write(&mut high, place(2), full).is_pending());
+        assert!(turnstile.poll_write(&mut low, place(1), taken).is_ready());
+        assert!(low.must_pause());
+        // QUIC has woken the higher order, which goes on.
+        assert!(turnstile.poll_write(&mut high, place(2), taken).is_ready());
+        assert!(!high.must_pause());
+        let out_of_turn = || unreachable!("the higher order still waits");
+        let outcome: Poll<()> = turnstile.poll_write(&mut low, place(1), out_of_turn);
+        assert!(outcome.is_pending());
+        assert!(!low.must_pause());
     }
 }
