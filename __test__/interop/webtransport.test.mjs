@@ -188,3 +188,36 @@ test('our WebTransport to aioquic', { timeout: 2 * TIMEOUT_MS }, async (context)
     });
   }
 });
+
+/** Whether the peer sends on its first stream the keying material that our end of the session has. */
+async function hasSameKeyingMaterial(session) {
+  const bytes = (text) => new TextEncoder().encode(text);
+  const { value: stream } = await session.incomingUnidirectionalStreams.getReader().read();
+  const theirs = [];
+  for await (const chunk of stream) theirs.push(chunk);
+  const ours = await session.exportKeyingMaterial(bytes('label'), bytes('context'), 77);
+  return Buffer.from(ours).equals(Buffer.concat(theirs));
+}
+
+test('exportKeyingMaterial and the key schedule of aioquic, either role', { timeout: TIMEOUT_MS }, async (context) => {
+  const { cert, key, hash } = certificateFiles(context);
+  const peer = startPeer(context, 'web_transport_server.py', cert, key);
+  const { port: theirs } = await peer.event('listening');
+  const client = new WebTransport(`https://127.0.0.1:${theirs}/keying`, {
+    serverCertificateHashes: [{ algorithm: 'sha-256', value: hash }],
+  });
+  assert.equal(await hasSameKeyingMaterial(client), true);
+  client.close();
+
+  const certificate = { cert: readFileSync(cert), key: readFileSync(key), hash };
+  const serve = async (request) => {
+    const session = await request.accept();
+    const is = await hasSameKeyingMaterial(session);
+    session.close();
+    return is;
+  };
+  const { port, outcome } = await serveOneRequest(context, webwire, serve, certificate);
+  const far = startPeer(context, 'web_transport_client.py', port, cert, 'keying');
+  assert.equal(await outcome, true);
+  await far.event('done');
+});

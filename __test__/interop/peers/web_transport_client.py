@@ -9,6 +9,7 @@ from aioquic.asyncio import connect
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import ConnectionTerminated
 
+from exporter import keying_material
 from lines import tell
 from web_transport import WebTransportProtocol, http_code, session_code
 
@@ -123,6 +124,11 @@ class ClientProtocol(WebTransportProtocol):
         await self.closed()
 
     async def do_closed(self):
+        await self.closed()
+
+    async def do_keying(self):
+        self.open_stream(keying_material(self._quic, self.session, b"label", b"context", 77), unidirectional=True)
+        self.transmit()
         await self.closed()
 
     async def closed(self):

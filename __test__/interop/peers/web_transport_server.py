@@ -7,6 +7,7 @@ import sys
 from aioquic.asyncio import serve
 from aioquic.quic.configuration import QuicConfiguration
 
+from exporter import keying_material
 from lines import tell, told
 from web_transport import WebTransportProtocol, http_code, session_code
 
@@ -34,6 +35,8 @@ class ExerciseProtocol(WebTransportProtocol):
         elif self.exercise == "drain":
             self.http.send_data(stream_id, DRAIN, end_stream=False)
             self.open_stream(b"1", unidirectional=True)
+        elif self.exercise == "keying":
+            self.open_stream(keying_material(self._quic, stream_id, b"label", b"context", 77), unidirectional=True)
 
     def on_stream(self, stream_id, data):
         if self.exercise == "everything" and stream_id == self.greeting:
