@@ -2,13 +2,16 @@
 // with exit code 0, after the word `done`.
 
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import webwire from '../../index.js';
 import { apis, openPair } from '../helpers/apis.mjs';
+import { descriptors } from '../helpers/descriptors.mjs';
 import { portSignal } from '../helpers/signal.mjs';
 
-const ROUNDS = 50;
+/** The soak wants more. */
+const ROUNDS = Number(process.env.WEBWIRE_ROUNDS ?? 50);
 const [, , name, scenario, argument] = process.argv;
 const api = apis[name];
 
@@ -24,8 +27,15 @@ async function connectToWorker(mode = 'echo') {
   return { far, connection };
 }
 
-/** Ends ROUNDS worker threads, one after the other, in this state of their connection. */
+/** How many sockets this process has, where that is to be seen. */
+function sockets() {
+  if (!existsSync('/proc/self/fd')) return 0;
+  return descriptors().filter((name) => name.startsWith('socket:')).length;
+}
+
+/** Ends ROUNDS worker threads, one after the other, in this state of their connection. No socket stays. */
 async function endWorkers(state, end) {
+  const before = sockets();
   const server = await api.serve(webwire);
   for (let round = 0; round < ROUNDS; round += 1) {
     const worker = new Worker(new URL('near.mjs', import.meta.url), {
@@ -37,6 +47,8 @@ async function endWorkers(state, end) {
     await exited;
   }
   await server.close();
+  // The native core closes them in threads of its own.
+  while (sockets() > before) await new Promise(setImmediate);
   done();
 }
 

@@ -96,6 +96,12 @@ impl Driver {
         }
     }
 
+    /// Nobody runs streams any more. Those that have not begun are dropped.
+    pub(crate) fn abandon(&self) {
+        let left = std::mem::replace(&mut *self.state(), State::Ended);
+        drop(left);
+    }
+
     /// The session has ended before any stream was there.
     pub(crate) fn end_unused(&self) {
         let mut state = self.state();

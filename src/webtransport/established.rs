@@ -210,8 +210,8 @@ impl Session {
         match self.driver.begin(stream, ended) {
             Begun::Running => {}
             Begun::First => {
-                let session = self.clone();
-                let run = async move { session.driver.run(&session.ended).await };
+                let running = Running(self.clone());
+                let run = async move { running.0.driver.run(&running.0.ended).await };
                 port.spawn_many(self.tasks.track_future(run));
             }
             Begun::TooLate(stream) => port.spawn_many(stream),
@@ -295,6 +295,16 @@ impl Session {
                     .emit(WebTransportEvent::DatagramsWritable, writable, 0, Payload::None);
             }
         }
+    }
+}
+
+/// A session whose streams run, or would. They hold the session, which holds those that have not begun: where the environment
+/// ends first, nothing else would let go of either.
+struct Running(Arc<Session>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.driver.abandon();
     }
 }
 
