@@ -1,9 +1,10 @@
 // One end of a session in a process of its own, to be killed: `server` listens and tells where; `client` connects to the
 // place that its parent tells. Each opens a stream, so that the other knows that it is there. `flood` connects too, opens
-// streams only to give them up until it is thrown out, again and again, and tells how many and what CPU time it took.
+// streams only to give them up both ways until it is thrown out, again and again, and tells how many and what CPU time it took.
 
 import webwire from '../../index.js';
 import { createCertificate } from '../helpers/certificate.mjs';
+import { givingUp } from './pair.mjs';
 
 const { WebTransport, WebTransportServer } = webwire;
 
@@ -16,7 +17,7 @@ async function run(session) {
 
 const ROUNDS = 5;
 
-async function flood({ url, hash }) {
+async function flood({ url, hash, kind }) {
   const before = process.cpuUsage();
   let count = 0;
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -25,9 +26,7 @@ async function flood({ url, hash }) {
     const thrownOut = session.closed.catch(() => {});
     await session.ready;
     const giveUp = async () => {
-      for (; ; count += 1) {
-        await (await session.createUnidirectionalStream({ waitUntilAvailable: true })).abort();
-      }
+      for (; ; count += 1) await givingUp[kind](session);
     };
     await giveUp().catch(() => {});
     await thrownOut;

@@ -72,3 +72,15 @@ export async function openStreams({ client, server }, first = Uint8Array.of(1)) 
   const far = await next(server.incomingBidirectionalStreams);
   return { near, far };
 }
+
+/** Ways to open a stream only to give it up. */
+export const givingUp = {
+  async unidirectional(session) {
+    const stream = await session.createUnidirectionalStream({ waitUntilAvailable: true });
+    await stream.abort();
+  },
+  async bidirectional(session) {
+    const { readable, writable } = await session.createBidirectionalStream({ waitUntilAvailable: true });
+    await Promise.all([writable.abort(), readable.cancel()]);
+  },
+};

@@ -2,13 +2,15 @@
 # https://datatracker.ietf.org/doc/html/draft-ietf-webtrans-http3-02
 
 from aioquic.asyncio import QuicConnectionProtocol
-from aioquic.h3.connection import H3Connection
+from aioquic.h3.connection import H3Connection, Setting
 from aioquic.h3.events import DataReceived, DatagramReceived, HeadersReceived, WebTransportStreamDataReceived
 from aioquic.quic.events import ProtocolNegotiated, StopSendingReceived, StreamDataReceived, StreamReset
 
 CLOSE_SESSION = 0x2843
 DRAIN_SESSION = 0x78AE
 FIRST_CODE = 0x52E4A40FA8DB
+# What announces WebTransport: draft 02's setting, which aioquic knows, or draft 13's, which is Safari's only one.
+ANNOUNCED_BY = {"draft-02": Setting.ENABLE_WEBTRANSPORT, "draft-13": 0x14E9CD29}
 
 
 def pull_varint(data, at):
@@ -35,8 +37,21 @@ def close_session_capsule(code, reason):
     return (0x4000 | CLOSE_SESSION).to_bytes(2, "big") + bytes([len(value)]) + value
 
 
+class Http3Connection(H3Connection):
+    def __init__(self, quic, draft):
+        self.draft = draft
+        super().__init__(quic, enable_webtransport=True)
+
+    def _get_local_settings(self):
+        settings = super()._get_local_settings()
+        del settings[Setting.ENABLE_WEBTRANSPORT]
+        return settings | {ANNOUNCED_BY[self.draft]: 1}
+
+
 class WebTransportProtocol(QuicConnectionProtocol):
     """One connection with at most one session. Subclasses override the on_… methods."""
+
+    draft = "draft-02"
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -48,7 +63,7 @@ class WebTransportProtocol(QuicConnectionProtocol):
 
     def quic_event_received(self, event):
         if isinstance(event, ProtocolNegotiated):
-            self.http = H3Connection(self._quic, enable_webtransport=True)
+            self.http = Http3Connection(self._quic, self.draft)
         if isinstance(event, StreamDataReceived) and event.stream_id in self.own_streams:
             self._collect(event.stream_id, event.data, event.end_stream)
         elif isinstance(event, StreamReset):

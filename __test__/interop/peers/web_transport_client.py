@@ -1,5 +1,5 @@
 # A WebTransport client on aioquic: what the client's functions of ../webtransport-exercises.mjs do; the path says which.
-# usage: web_transport_client.py PORT CA PATH
+# usage: web_transport_client.py PORT CA PATH [draft-02|draft-13]
 
 import asyncio
 import contextlib
@@ -43,10 +43,11 @@ class ClientProtocol(WebTransportProtocol):
             ":authority": authority,
             ":path": path,
             ":protocol": "webtransport",
-            "sec-webtransport-http3-draft02": "1",
             "origin": "https://aioquic.test",
             "wt-available-protocols": '"webwire-one", "webwire-two"',
         }
+        if self.draft == "draft-02":
+            headers["sec-webtransport-http3-draft02"] = "1"
         self.http.send_headers(self.session, [(k.encode(), v.encode()) for k, v in headers.items()])
         self.transmit()
 
@@ -159,7 +160,8 @@ def check(part, data, expected):
         raise ValueError(f"the {part} part came back changed")
 
 
-async def main(port, ca, path):
+async def main(port, ca, path, draft="draft-02"):
+    ClientProtocol.draft = draft
     configuration = QuicConfiguration(
         is_client=True, alpn_protocols=["h3"], max_datagram_frame_size=65536, server_name="localhost"
     )

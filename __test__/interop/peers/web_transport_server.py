@@ -1,5 +1,5 @@
 # A WebTransport server on aioquic that keeps the contracts of ../webtransport-exercises.mjs; the path of a request says which.
-# usage: web_transport_server.py CERT KEY
+# usage: web_transport_server.py CERT KEY [draft-02|draft-13]
 
 import asyncio
 import sys
@@ -22,7 +22,9 @@ class ExerciseProtocol(WebTransportProtocol):
             return
         self.session = stream_id
         self.given_up = 0
-        answer = [(b":status", b"200"), (b"sec-webtransport-http3-draft", b"draft02")]
+        answer = [(b":status", b"200")]
+        if self.draft == "draft-02":
+            answer.append((b"sec-webtransport-http3-draft", b"draft02"))
         if b"wt-available-protocols" in headers:
             # The second of the list.
             answer.append((b"wt-protocol", headers[b"wt-available-protocols"].split(b",")[1].strip()))
@@ -79,7 +81,8 @@ class ExerciseProtocol(WebTransportProtocol):
         tell(event="closed", code=code, reason=reason)
 
 
-async def main(cert, key):
+async def main(cert, key, draft="draft-02"):
+    ExerciseProtocol.draft = draft
     configuration = QuicConfiguration(is_client=False, alpn_protocols=["h3"], max_datagram_frame_size=65536)
     configuration.load_cert_chain(cert, key)
     server = await serve("127.0.0.1", 0, configuration=configuration, create_protocol=ExerciseProtocol)
