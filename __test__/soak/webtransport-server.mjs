@@ -1,12 +1,17 @@
 // The server of WebTransport's soak: echoes bidirectional streams and reads unidirectional ones to their end, but not those of
-// sessions with the path `/unread`.
+// sessions with the path `/unread`. usage: webtransport-server.mjs MAX_STREAMS_PER_CONNECTION
 
 import { WebTransportServer } from '../../index.mjs';
 import { createCertificate } from '../helpers/certificate.mjs';
 import { holdings, obey, tell } from './program.mjs';
 
 const { cert, key, hash } = createCertificate();
-const server = new WebTransportServer({ host: '127.0.0.1', cert, key, maxStreamsPerConnection: 1001 });
+const server = new WebTransportServer({
+  host: '127.0.0.1',
+  cert,
+  key,
+  maxStreamsPerConnection: Number(process.argv[2]),
+});
 const open = new Set();
 let bytes = 0;
 
@@ -31,8 +36,10 @@ server.onconnection = ({ socket, request }) => {
   }).catch(ignore);
 };
 await server.ready;
-obey({
-  holdings: async () => ({ ...(await holdings()), sessions: open.size, bytes }),
-  resident: async () => Math.round(process.memoryUsage.rss() / 1024),
-});
+const look = async () => {
+  const { user, system } = process.cpuUsage();
+  const residentKiB = Math.round(process.memoryUsage.rss() / 1024);
+  return { residentKiB, cpuMs: Math.round((user + system) / 1000), sessions: open.size, bytes };
+};
+obey({ holdings, look });
 tell({ url: `https://127.0.0.1:${server.address().port}`, hash: [...hash] });
