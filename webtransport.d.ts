@@ -31,6 +31,12 @@ export interface WebTransportHash {
 
 /** https://www.w3.org/TR/webtransport/#dictdef-webtransportoptions; the TLS members are Node's. */
 export interface WebTransportOptions extends TlsOptions {
+  /**
+   * Whether the session may share an HTTP/3 connection with others of the same thread that allow it too, go to the same
+   * host and port, and have the same options for TLS, streams and `idleTimeoutMs`; false by default. Both ends then limit
+   * what each session may use up, so that none holds up another. A server that does not know such limits, or lets no more
+   * sessions share a connection, gets a further connection.
+   */
   allowPooling?: boolean;
   /** Always met: sessions go over HTTP/3. */
   requireUnreliable?: boolean;
@@ -299,9 +305,16 @@ export interface WebTransportServerOptions extends ServerCertificates, ClientCer
   keepAlive?: boolean | { intervalMs?: number };
   /** How many connections there may be at once, 65,536 by default; further ones are refused. */
   maxConnections?: number;
-  /** How many sessions one connection may have, 16 by default; further ones are refused (`H3_REQUEST_REJECTED`). */
+  /**
+   * How many sessions one connection may have, 16 by default; further ones are refused (`H3_REQUEST_REJECTED`). A client that
+   * does not know limits for each session (draft 14; no browser did in 2026) has one. Each has an equal part of
+   * `maxUnreadBytesPerConnection` and room for one and a half streams, so that with the defaults there are 8.
+   */
   maxSessionsPerConnection?: number;
-  /** How many streams of each kind a client may have open on one connection: 128 by default, at least 16. */
+  /**
+   * How many streams of each kind a client may have open on one connection: 128 by default, at least 16. Where sessions share
+   * a connection each may have so many.
+   */
   maxStreamsPerConnection?: number;
   /** How many connections may be in the handshake at once, 1024 by default; further ones are refused. */
   maxPendingHandshakes?: number;

@@ -5,9 +5,9 @@
 //! only have so much undelivered ([`BUDGET`]): its task waits in [`Port::room`] before it reads more from the network,
 //! and that is the back-pressure.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -16,11 +16,10 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 use napi_derive::napi;
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 
 use crate::buffer::LARGE;
 pub(crate) use crate::buffer::Payload;
-use crate::runtime;
+use crate::environment::Environment;
 
 /// Undelivered bytes that one object may have before its task stops reading: enough for a millisecond of small
 /// messages at full speed, and what one slow consumer can make us hold.
@@ -90,8 +89,7 @@ struct Shared {
     front: Mutex<Batch>,
     wake: Wake,
     ended: AtomicBool,
-    tasks: Mutex<HashMap<u64, AbortHandle>>,
-    next_task: AtomicU64,
+    environment: Arc<Environment>,
     /// See [`Hub::panic_at_next_event`]; ids begin at 1.
     panicking: AtomicU32,
 }
@@ -118,10 +116,7 @@ impl Shared {
     /// Ends all tasks of the environment and never calls into it again.
     fn end(&self) {
         self.ended.store(true, Ordering::Release);
-        let tasks = std::mem::take(&mut *lock(&self.tasks));
-        for task in tasks.into_values() {
-            task.abort();
-        }
+        self.environment.end();
     }
 }
 
@@ -145,8 +140,7 @@ impl Hub {
             front: Mutex::default(),
             wake,
             ended: AtomicBool::new(false),
-            tasks: Mutex::default(),
-            next_task: AtomicU64::new(0),
+            environment: Arc::default(),
             panicking: AtomicU32::new(0),
         });
         env.add_env_cleanup_hook(shared.clone(), |shared| shared.end())?;
@@ -204,6 +198,11 @@ impl Hub {
 }
 
 impl Hub {
+    /// The environment, for what belongs to several of its objects.
+    pub(crate) fn environment(&self) -> Arc<Environment> {
+        self.shared.environment.clone()
+    }
+
     /// The way up for the object that `web/hub.ts` registered under `id`.
     pub(crate) fn port(&self, id: u32) -> Arc<Port> {
         Arc::new(Port {
@@ -432,60 +431,23 @@ impl Port {
     /// Runs the object's task on the shared runtime. It is dropped when the environment ends. When it ends in any way
     /// without the object's terminal event (a panic, that is), `terminal` is emitted.
     pub(crate) fn spawn(self: &Arc<Self>, terminal: Terminal, future: impl Future<Output = ()> + Send + 'static) {
-        let task = self.shared.next_task.fetch_add(1, Ordering::Relaxed);
         let guard = Guard {
             port: self.clone(),
-            _entry: Entry {
-                shared: self.shared.clone(),
-                task,
-            },
             terminal,
         };
-        self.start(task, guard, future);
+        self.shared.environment.spawn(guard, future);
     }
 
     /// Runs a task that serves many objects, each of which sees to its own terminal event. It is dropped when the
     /// environment ends.
     pub(crate) fn spawn_many(&self, future: impl Future<Output = ()> + Send + 'static) {
-        let task = self.shared.next_task.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry {
-            shared: self.shared.clone(),
-            task,
-        };
-        self.start(task, entry, future);
-    }
-
-    fn start(&self, task: u64, guard: impl Send + 'static, future: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = lock(&self.shared.tasks);
-        if self.shared.ended.load(Ordering::Acquire) {
-            return;
-        }
-        // Boxed, since the block has room for what it takes and again for what it awaits.
-        let future = Box::pin(future);
-        let handle = runtime::spawn(async move {
-            let _guard = guard;
-            future.await;
-        });
-        tasks.insert(task, handle.abort_handle());
-    }
-}
-
-/// A task's entry in its environment.
-struct Entry {
-    shared: Arc<Shared>,
-    task: u64,
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        lock(&self.shared.tasks).remove(&self.task);
+        self.shared.environment.spawn((), future);
     }
 }
 
 /// Lives as long as an object's task.
 struct Guard {
     port: Arc<Port>,
-    _entry: Entry,
     terminal: Terminal,
 }
 

@@ -6,6 +6,7 @@ mod buffer;
 pub mod certificate;
 #[cfg(test)]
 mod corpus;
+mod environment;
 pub mod error;
 pub mod hub;
 mod runtime;

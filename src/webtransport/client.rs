@@ -1,39 +1,33 @@
-//! Opens a connection and a session on it: <https://www.w3.org/TR/webtransport/#webtransport-connection>.
+//! A client's session, on a connection of its own or of a [`super::pool`]:
+//! <https://www.w3.org/TR/webtransport/#webtransport-connection>.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use quinn::ClientConfig;
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, Endpoint};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::certificate_hash::{self, Hash};
 use super::connect_stream::{self, Broken, ConnectStream, lost};
-use super::endpoint;
+use super::dial::Address;
 use super::established::{Close, Closer, Session, varint};
 use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError};
 use super::http3::error_code::ErrorCode;
 use super::http3::frame::{self, Frame};
 use super::http3::{Field, Violation};
-use super::limits::{self, ESTABLISH_TIMEOUT, Role, SESSIONS_PER_CONNECTION};
+use super::limits::{self, ESTABLISH_TIMEOUT, Role};
+use super::pool::{Key, Lease, Wanted};
 use super::preferences::Preferences;
-use super::session::WebTransportEvent;
-use super::task::{self, Http3};
+use super::session::{INTERNAL, WebTransportEvent};
+use super::task::Http3;
+use crate::environment::Environment;
 use crate::error::{Error, ErrorName};
 use crate::hub::{Payload, Port};
 use crate::tls::{self, TlsOptions};
 
 /// ALPN of HTTP/3.
 pub(crate) const ALPN: &[&[u8]] = &[b"h3"];
-/// When an address has not answered for so long the next is tried as well: RFC 8305, section 5.
-const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-/// Between addresses of this machine there is nothing to wait for.
-const LOCAL_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
-/// Addresses of a name that are tried at most.
-const MAX_ADDRESSES: usize = 8;
-
 /// What to connect to and what to ask for.
 pub(crate) struct Options {
     /// The host without brackets.
@@ -50,15 +44,25 @@ pub(crate) struct Options {
     pub(crate) preferences: Preferences,
     /// Trust and identity.
     pub(crate) tls: TlsOptions,
+    /// `allowPooling`
+    pub(crate) pooling: Pooling,
+}
+
+/// Whether a session shares its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pooling {
+    /// It has its own.
+    Dedicated,
+    /// It may have that of another session.
+    Shared,
 }
 
 /// The same, ready to dial.
 pub(crate) struct Target {
-    host: String,
-    port: u16,
-    server_name: String,
+    address: Address,
     request: ConnectRequest,
-    config: ClientConfig,
+    /// What a connection must have been made for to be this session's too; `None` when it has its own.
+    key: Option<Key>,
 }
 
 impl TryFrom<Options> for Target {
@@ -74,7 +78,15 @@ impl TryFrom<Options> for Target {
             idle_timeout_ms,
             preferences,
             tls,
+            pooling,
         } = options;
+        let key = (pooling == Pooling::Shared).then(|| Key {
+            host: host.clone(),
+            port,
+            idle_timeout_ms,
+            preferences,
+            tls: tls.clone(),
+        });
         let config = match server_certificate_hashes {
             None => tls::client_config(&tls, ALPN)?,
             Some(hashes) => Arc::new(hashes_config(hashes, &tls)?),
@@ -85,13 +97,13 @@ impl TryFrom<Options> for Target {
         preferences.apply(Arc::get_mut(&mut transport).expect("nobody else has it yet"));
         config.transport_config(transport);
         let server_name = tls.servername.unwrap_or_else(|| host.clone());
-        Ok(Self {
+        let address = Address {
             host,
             port,
             server_name,
-            request,
             config,
-        })
+        };
+        Ok(Self { address, request, key })
     }
 }
 
@@ -133,10 +145,9 @@ fn hashes_config(expected: Vec<Hash>, options: &TlsOptions) -> Result<rustls::Cl
     Ok(config)
 }
 
-const GOING_AWAY: &str = "the server takes no more sessions on this connection";
-
 /// Why there is no session; a text for people.
-struct Failure(String);
+#[derive(Clone, Debug)]
+pub(super) struct Failure(pub(super) String);
 
 impl From<Broken> for Failure {
     fn from(broken: Broken) -> Self {
@@ -150,14 +161,15 @@ pub(crate) async fn run(
     port: Arc<Port>,
     session: Arc<OnceLock<Weak<Session>>>,
     abandoned: CancellationToken,
+    environment: Arc<Environment>,
 ) {
-    let establishing = tokio::time::timeout(ESTABLISH_TIMEOUT, establish(&target, &port));
+    let establishing = tokio::time::timeout(ESTABLISH_TIMEOUT, establish(target, &port, &environment));
     let established = tokio::select! {
         established = establishing => established,
         () = abandoned.cancelled() => Ok(Err(Failure("the session was given up".into()))),
     };
     let established = established.unwrap_or_else(|_| Err(Failure("the server did not answer in time".into())));
-    let mut established = match established {
+    let established = match established {
         Ok(established) => established,
         Err(Failure(message)) => {
             port.emit(WebTransportEvent::Failed, 0, 0, Payload::Text(&message));
@@ -165,35 +177,29 @@ pub(crate) async fn run(
             return;
         }
     };
-    let own = established.session;
+    let Established {
+        lease,
+        own,
+        stream,
+        response,
+    } = established;
     session
-        .set(Arc::downgrade(&own))
+        .set(Arc::downgrade(&own.session))
         .unwrap_or_else(|_| unreachable!("only this task sets it"));
-    port.emit(
-        WebTransportEvent::Ready,
-        0,
-        0,
-        Payload::Text(&ready_text(&established.response)),
-    );
+    let text = ready_text(&response);
+    port.emit(WebTransportEvent::Ready, 0, 0, Payload::Text(&text));
     if abandoned.is_cancelled() {
         // It was given up between the answer and now.
-        own.close_unless_closed(Close::plain(Closer::Script));
+        own.session.close_unless_closed(Close::plain(Closer::Script));
     }
-    tokio::select! {
-        () = connect_stream::run(&own, established.stream) => {}
-        Err(error) = task_end(&mut established.server) => std::panic::resume_unwind(error),
-    }
-    established.http3.leave(&own);
-    task::shut_down(&own.connection).await;
-    port.emit_terminal(WebTransportEvent::Ended, 0, 0, Payload::None);
-}
-
-/// Waits for the connection's task to panic; its other ends are seen on the session's stream.
-async fn task_end(server: &mut JoinSet<task::End>) -> Result<(), Box<dyn std::any::Any + Send>> {
-    match server.join_next().await {
-        Some(Err(error)) if error.is_panic() => Err(error.into_panic()),
-        Some(_) | None => std::future::pending().await,
-    }
+    let defect = tokio::select! {
+        () = connect_stream::run(&own.session, stream) => false,
+        () = lease.defect() => true,
+    };
+    drop(own);
+    lease.end().await;
+    let internal = if defect { INTERNAL } else { 0 };
+    port.emit_terminal(WebTransportEvent::Ended, internal, 0, Payload::None);
 }
 
 /// The answer as JavaScript reads it: the protocol, then the headers, in lines.
@@ -210,149 +216,161 @@ fn ready_text(response: &ConnectResponse) -> String {
 
 /// What an established session consists of.
 struct Established {
-    http3: Arc<Http3>,
-    /// The connection's task.
-    server: JoinSet<task::End>,
-    session: Arc<Session>,
+    lease: Lease,
+    own: Entered,
     stream: ConnectStream,
     response: ConnectResponse,
 }
 
-async fn establish(target: &Target, port: &Arc<Port>) -> Result<Established, Failure> {
-    let (quic, _endpoint) = connect(target).await?;
-    let (http3, _no_requests) = Http3::new(quic.clone(), Role::Client, SESSIONS_PER_CONNECTION);
-    let mut server = JoinSet::new();
-    server.spawn(http3.clone().serve());
-    // CONNECT is never sent to a server that has not said that it understands it.
-    let settings = http3.peer_settings().await;
-    let Some(settings) = settings else {
-        return Err(match server.join_next().await {
-            Some(Ok(task::End::Violation(violation))) => Broken::Violation(violation).into(),
-            Some(Ok(task::End::Lost(error))) => Failure(lost(&error)),
-            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Some(Err(_)) | None => Failure("the connection ended".into()),
-        });
-    };
-    if !settings.server_supports_webtransport() {
-        quic.close(varint(ErrorCode::H3_NO_ERROR), b"");
-        return Err(Failure("the server does not support WebTransport".into()));
+/// A session among those of its connection, which it leaves however its task ends.
+struct Entered {
+    http3: Arc<Http3>,
+    session: Arc<Session>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        // Already so, unless the session was not granted, or its task has panicked.
+        self.session.ended.cancel();
+        self.http3.leave(&self.session);
     }
+}
+
+/// Why a connection does not take a session.
+enum Refused {
+    /// Others have come first.
+    Full,
+    /// It is going away, or gone, and nobody has answered.
+    Here(Failure),
+    /// No other would either.
+    Everywhere(Failure),
+}
+
+impl From<Broken> for Refused {
+    fn from(broken: Broken) -> Self {
+        Self::Everywhere(broken.into())
+    }
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::Everywhere(failure)
+    }
+}
+
+/// Obtains a connection and a session on it: <https://www.w3.org/TR/webtransport/#obtain-a-webtransport-connection>.
+async fn establish(target: Target, port: &Arc<Port>, environment: &Arc<Environment>) -> Result<Established, Failure> {
+    let Target { address, request, key } = target;
+    let address = Arc::new(address);
+    let mut wanted = Wanted::Any;
+    loop {
+        let lease = match &key {
+            None => Lease::dedicated(&address, environment),
+            Some(key) => Lease::pooled(key, &address, environment, wanted),
+        };
+        let http3 = lease.open().await?;
+        match ask(&http3, &request, port).await {
+            Ok((own, stream, response)) => {
+                return Ok(Established {
+                    lease,
+                    own,
+                    stream,
+                    response,
+                });
+            }
+            Err(Refused::Full) => wanted = Wanted::Any,
+            // It was another session's; that of our own would not do better the next time.
+            Err(Refused::Here(_)) if lease.joined() => wanted = Wanted::New,
+            Err(Refused::Here(failure) | Refused::Everywhere(failure)) => {
+                lease.end().await;
+                return Err(failure);
+            }
+        }
+    }
+}
+
+/// Asks for a session on a connection.
+async fn ask(
+    http3: &Arc<Http3>,
+    request: &ConnectRequest,
+    port: &Arc<Port>,
+) -> Result<(Entered, ConnectStream, ConnectResponse), Refused> {
+    let going_away = || Refused::Here(Failure("the server takes no more sessions on this connection".into()));
     if http3.goaway().from.is_some() {
-        return Err(Failure(GOING_AWAY.into()));
+        return Err(going_away());
     }
-    let (send, receive) = quic.open_bi().await.map_err(|error| Failure(lost(&error)))?;
+    if http3.is_full() {
+        return Err(Refused::Full);
+    }
+    let opened = http3.quic.open_bi().await;
+    let (send, receive) = opened.map_err(|error| Refused::Here(Failure(lost(&error))))?;
     let mut stream = ConnectStream::new(send, receive, bytes::Bytes::new());
     let session = http3.session(stream.id(), port.clone());
-    http3
-        .enter(&session)
-        .ok_or(Failure("the connection has too many sessions".into()))?;
-    let headers = frame::headers(&target.request.encode());
-    let written = stream.send.write_all(&headers).await;
-    if let Err(quinn::WriteError::ConnectionLost(error)) = written {
-        return Err(Failure(lost(&error)));
+    if http3.enter(&session).is_none() {
+        stream.abort(ErrorCode::H3_REQUEST_CANCELLED);
+        return Err(Refused::Full);
+    }
+    let own = Entered {
+        http3: http3.clone(),
+        session,
+    };
+    let headers = frame::headers(&request.encode());
+    if let Err(quinn::WriteError::ConnectionLost(error)) = stream.send.write_all(&headers).await {
+        return Err(Refused::Here(Failure(lost(&error))));
     }
     let answered = tokio::select! {
         biased;
-        answered = answer(&mut stream, &target.request) => answered,
-        () = http3.excluded(session.id) => {
+        answered = answer(&mut stream, request) => answered,
+        () = http3.excluded(own.session.id) => {
             stream.abort(ErrorCode::H3_REQUEST_CANCELLED);
-            Err(Failure(GOING_AWAY.into()))
+            Err(going_away())
         }
     };
     match answered {
-        Ok(response) => Ok(Established {
-            http3,
-            server,
-            session,
-            stream,
-            response,
-        }),
-        Err(failure) => {
-            session.end(Duration::ZERO).await;
-            task::shut_down(&quic).await;
-            Err(failure)
+        Ok(response) => Ok((own, stream, response)),
+        Err(refused) => {
+            own.session.end(Duration::ZERO).await;
+            Err(refused)
         }
     }
 }
 
 /// Waits for the final answer to CONNECT.
-async fn answer(stream: &mut ConnectStream, request: &ConnectRequest) -> Result<ConnectResponse, Failure> {
+async fn answer(stream: &mut ConnectStream, request: &ConnectRequest) -> Result<ConnectResponse, Refused> {
     loop {
-        let section = match stream.next().await? {
-            Some(Frame::Headers(section)) => section,
-            Some(Frame::Data(_)) => {
+        let section = match stream.next().await {
+            Ok(Some(Frame::Headers(section))) => section,
+            Ok(Some(Frame::Data(_))) => {
                 let rule = "data before an answer";
                 return Err(Broken::Violation(Violation::connection(ErrorCode::H3_FRAME_UNEXPECTED, rule)).into());
             }
-            Some(Frame::Settings(_) | Frame::Goaway(_)) => unreachable!("a request's decoder refuses them"),
-            None => return Err(Failure("the server ended the stream without an answer".into())),
+            Ok(Some(Frame::Settings(_) | Frame::Goaway(_))) => unreachable!("a request's decoder refuses them"),
+            Ok(None) => return Err(Failure("the server ended the stream without an answer".into()).into()),
+            // Nobody has looked at it: RFC 9114, section 4.1.1.
+            Err(Broken::Reset(code)) if code == varint(ErrorCode::H3_REQUEST_REJECTED) => {
+                return Err(Refused::Here(Failure("the server takes no more sessions".into())));
+            }
+            Err(Broken::Lost(error)) => return Err(Refused::Here(Failure(lost(&error)))),
+            Err(broken @ (Broken::Reset(_) | Broken::Violation(_))) => return Err(broken.into()),
         };
         let response = match ConnectResponse::decode(&section) {
             Ok(response) => response,
             Err(MessageError::Malformed(violation)) => return Err(Broken::Violation(violation).into()),
-            Err(MessageError::TooLarge) => return Err(Failure("the server's headers are too large".into())),
+            Err(MessageError::TooLarge) => return Err(Failure("the server's headers are too large".into()).into()),
         };
         match response.status {
             100..200 => {}
             200..300 => {
                 let chosen = response.protocol.as_ref();
                 if chosen.is_some_and(|protocol| !request.protocols.contains(protocol)) {
-                    return Err(Failure("the server chose a protocol that was not on offer".into()));
+                    return Err(Failure("the server chose a protocol that was not on offer".into()).into());
                 }
                 return Ok(response);
             }
             // Redirects are never followed.
-            status => return Err(Failure(format!("the server answered with status {status}"))),
+            status => return Err(Failure(format!("the server answered with status {status}")).into()),
         }
     }
-}
-
-/// A QUIC connection to the first address of the host that answers, and the endpoint that carries it.
-async fn connect(target: &Target) -> Result<(Connection, Arc<Endpoint>), Failure> {
-    let addresses = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
-    let addresses = addresses.map_err(|error| Failure(format!("the server's name could not be resolved ({error})")))?;
-    let mut attempts = JoinSet::new();
-    let mut wait = Duration::ZERO;
-    for address in addresses.take(MAX_ADDRESSES) {
-        attempts.spawn(attempt(
-            target.config.clone(),
-            target.server_name.clone(),
-            address,
-            wait,
-        ));
-        wait += if address.ip().is_loopback() {
-            LOCAL_ATTEMPT_DELAY
-        } else {
-            ATTEMPT_DELAY
-        };
-    }
-    let mut failure = Failure("the server's name has no address".into());
-    while let Some(done) = attempts.join_next().await {
-        match done {
-            Ok(Ok(connected)) => return Ok(connected),
-            Ok(Err(error)) => failure = error,
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_cancelled) => {}
-        }
-    }
-    Err(failure)
-}
-
-async fn attempt(
-    config: ClientConfig,
-    server_name: String,
-    address: SocketAddr,
-    wait: Duration,
-) -> Result<(Connection, Arc<Endpoint>), Failure> {
-    // A sleep of nothing still lasts until the timer's next millisecond.
-    if !wait.is_zero() {
-        tokio::time::sleep(wait).await;
-    }
-    let endpoint = endpoint::for_clients(address).map_err(|error| Failure(error.to_string()))?;
-    let connecting = endpoint.connect_with(config, address, &server_name);
-    let connecting = connecting.map_err(|error| Failure(error.to_string()))?;
-    let connection = connecting.await.map_err(|error| Failure(lost(&error)))?;
-    Ok((connection, endpoint))
 }
 
 #[cfg(test)]

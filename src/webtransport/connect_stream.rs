@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use quinn::{ConnectionError, ReadError, RecvStream, SendStream};
+use quinn::{ConnectionError, ReadError, RecvStream, SendStream, VarInt};
 use tokio::task::JoinSet;
 
 use super::established::{Close, Closer, Session, close_frame, varint};
@@ -25,8 +25,8 @@ const PIECE: usize = 16 * 1024;
 /// Why nothing more comes on a stream.
 #[derive(Debug)]
 pub(crate) enum Broken {
-    /// The peer gave it up.
-    Reset,
+    /// The peer gave it up, with this code.
+    Reset(VarInt),
     /// The connection is gone.
     Lost(ConnectionError),
     /// The peer broke the protocol.
@@ -37,7 +37,7 @@ impl Broken {
     /// For people.
     pub(crate) fn describe(&self) -> String {
         match self {
-            Self::Reset => "the peer reset the session's stream".into(),
+            Self::Reset(_) => "the peer reset the session's stream".into(),
             Self::Lost(error) => lost(error),
             Self::Violation(violation) => format!("the peer broke the protocol: {}", violation.rule),
         }
@@ -86,7 +86,7 @@ impl ConnectStream {
 
     /// The stream's number.
     pub(crate) fn id(&self) -> u64 {
-        quinn::VarInt::from(self.frames.receive.id()).into_inner()
+        VarInt::from(self.frames.receive.id()).into_inner()
     }
 
     /// Its two halves, which then end each by itself.
@@ -133,12 +133,11 @@ impl FrameStream {
                     )));
                 }
                 Err(ReadError::ConnectionLost(error)) => return Err(Broken::Lost(error)),
-                Err(
-                    ReadError::Reset(_)
-                    | ReadError::ClosedStream
-                    | ReadError::IllegalOrderedRead
-                    | ReadError::ZeroRttRejected,
-                ) => return Err(Broken::Reset),
+                Err(ReadError::Reset(code)) => return Err(Broken::Reset(code)),
+                // We have given it up ourselves.
+                Err(ReadError::ClosedStream | ReadError::IllegalOrderedRead | ReadError::ZeroRttRejected) => {
+                    return Err(Broken::Reset(varint(ErrorCode::H3_REQUEST_CANCELLED)));
+                }
             }
         }
     }
@@ -182,6 +181,7 @@ pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         },
         end = read_capsules(session, frames) => end,
+        violation = session.overdrawn() => End::Broken(Broken::Violation(violation)),
         never = send_capsules(session, send, &mut saying) => match never {},
         error = session.open_streams(Direction::Bidirectional) => End::Broken(Broken::Lost(error)),
         error = session.open_streams(Direction::Unidirectional) => End::Broken(Broken::Lost(error)),
@@ -282,6 +282,14 @@ async fn read_capsules(session: &Session, frames: &mut FrameStream) -> End {
                 Ok(Some(Capsule::CloseSession { code, reason })) => return End::Remote { code, reason },
                 Ok(Some(Capsule::DrainSession)) => {
                     session.port.emit(WebTransportEvent::Draining, 0, 0, Payload::None);
+                }
+                Ok(Some(Capsule::FlowControl(said))) => {
+                    // Without limits on both sides it means nothing.
+                    if let Some(credit) = &session.credit
+                        && let Err(violation) = credit.hear(said)
+                    {
+                        return End::Broken(Broken::Violation(violation));
+                    }
                 }
                 Ok(None) => break,
                 Err(violation) => return End::Broken(Broken::Violation(violation)),

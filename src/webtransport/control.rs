@@ -29,9 +29,10 @@ impl Http3 {
         let mut control = self.quic.open_uni().await?;
         let sessions = match self.role {
             Role::Client => 1,
-            Role::Server => self.max_sessions as u64,
+            Role::Server => self.shares.sessions as u64,
         };
-        let bytes = [stream_header::OUR_CONTROL, &frame::settings(&Settings::ours(sessions))].concat();
+        let settings = Settings::ours(sessions, self.shares.each);
+        let bytes = [stream_header::OUR_CONTROL, &frame::settings(&settings)].concat();
         write(&mut control, &bytes).await?;
         // The stream stays open as long as the connection.
         let mut leaving = self.leaving.subscribe();
@@ -78,6 +79,12 @@ impl Http3 {
                     Frame::Settings(payload) => {
                         let settings = Settings::decode(&payload)?;
                         self.settings.send_replace(Some(settings));
+                        if let Some((each, _)) = self.limits() {
+                            // Each session has its own limit; QUIC's is there for all of them together.
+                            let sessions = u32::try_from(self.shares.sessions).unwrap_or(u32::MAX);
+                            let streams = u32::try_from(each.bidirectional).unwrap_or(u32::MAX);
+                            self.underlying.allow_shared(streams.saturating_mul(sessions), sessions);
+                        }
                     }
                     Frame::Goaway(id) => {
                         let goaway = self.goaway().receive(self.role, id)?;

@@ -10,15 +10,17 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::credit::{Credit, Inflow};
 use super::datagrams::{self, Datagrams};
 use super::driver::{Begun, Driver};
 use super::given_up::Allowance;
 use super::http3::Violation;
 use super::http3::capsule::Capsule;
 use super::http3::error_code::ErrorCode;
+use super::http3::flow_control::Limits;
 use super::http3::{frame, stream_header};
 use super::incoming_datagrams::IncomingDatagrams;
-use super::limits::CLOSE_TIMEOUT;
+use super::limits::{CLOSE_TIMEOUT, anticipated};
 use super::session::{INTERNAL, WebTransportEvent};
 use super::streams::{Direction, Opening, ReceiveHalf, SendHalf, Stream, Streams, Tell};
 use super::turnstile::{DatagramTurns, Turnstile};
@@ -83,7 +85,9 @@ pub(crate) struct Session {
     /// The peer is to be asked to end the session soon.
     draining: AtomicBool,
     /// There is a capsule to send; see [`Session::next_capsule`].
-    pub(crate) to_say: Notify,
+    pub(crate) to_say: Arc<Notify>,
+    /// What its streams may use up, where both ends limit that.
+    pub(crate) credit: Option<Arc<Credit>>,
     allowance: Arc<Allowance>,
 }
 
@@ -95,7 +99,9 @@ impl Session {
         port: Arc<Port>,
         allowance: Arc<Allowance>,
         underlying: Arc<Underlying>,
+        limits: Option<(Limits, Limits)>,
     ) -> Arc<Self> {
+        let to_say = Arc::new(Notify::new());
         Arc::new(Self {
             connection,
             id,
@@ -111,16 +117,29 @@ impl Session {
             tasks: TaskTracker::new(),
             close: watch::Sender::new(None),
             draining: AtomicBool::new(false),
-            to_say: Notify::new(),
+            credit: limits.map(|(ours, theirs)| Credit::new(ours, theirs, to_say.clone())),
+            to_say,
             allowance,
         })
     }
 
     /// Takes a stream that the peer opened for this session.
-    pub(crate) fn deliver(&self, direction: Direction, stream: Stream) {
+    pub(crate) fn deliver(&self, direction: Direction, mut stream: Stream) {
         if self.ended.is_cancelled() {
             discard(stream, ErrorCode::WT_SESSION_GONE);
             return;
+        }
+        if let Some(credit) = &self.credit {
+            let Some(slot) = credit.opened(direction) else {
+                discard(stream, ErrorCode::WT_SESSION_GONE);
+                return;
+            };
+            if let Some(half) = &mut stream.send {
+                half.slot = Some(slot.clone());
+            }
+            if let Some(half) = &mut stream.receive {
+                half.count(Inflow::new(credit, Some(slot)));
+            }
         }
         if self.streams.arrived(direction, stream) == Tell::Now {
             let event = match direction {
@@ -174,9 +193,19 @@ impl Session {
 
     /// The next capsule to send. Each is made when it is about to be sent, so that none ever waits.
     pub(crate) fn next_capsule(&self) -> Option<Capsule> {
-        self.draining
-            .swap(false, Ordering::Relaxed)
-            .then_some(Capsule::DrainSession)
+        if self.draining.swap(false, Ordering::Relaxed) {
+            return Some(Capsule::DrainSession);
+        }
+        self.credit.as_ref()?.say()
+    }
+
+    /// A script expects the peer to open so many streams at once.
+    pub(crate) fn anticipate(&self, direction: Direction, count: u32) {
+        let count = anticipated(count);
+        self.underlying.anticipate(direction, count);
+        if let Some(credit) = &self.credit {
+            credit.widen(direction, count);
+        }
     }
 
     /// Ends all streams and waits until they have said their last word. Called once by the session's task.
@@ -227,6 +256,14 @@ impl Session {
                 .is_ok()
     }
 
+    /// Waits until the peer uses up more than it may. Cancel safe.
+    pub(crate) async fn overdrawn(&self) -> Violation {
+        match &self.credit {
+            Some(credit) => credit.broken().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// A stream of ours as it comes from quinn.
     fn opened(&self, send: SendStream, receive: Option<RecvStream>) -> Stream {
         let header = match &receive {
@@ -237,23 +274,38 @@ impl Session {
             send: Some(SendHalf {
                 stream: send,
                 header: header.into(),
+                slot: None,
             }),
-            receive: receive.map(|stream| ReceiveHalf::new(stream, Bytes::new())),
+            receive: receive.map(|stream| {
+                let mut half = ReceiveHalf::new(stream, Bytes::new());
+                if let Some(credit) = &self.credit {
+                    half.count(Inflow::new(credit, None));
+                }
+                half
+            }),
         }
     }
 
-    /// Opens a stream as soon as the peer's limit allows. Cancel safe.
+    /// Opens a stream as soon as the peer's limits allow, the session's and then QUIC's. Cancel safe.
     pub(crate) async fn open(&self, direction: Direction) -> Result<Stream, quinn::ConnectionError> {
-        match direction {
+        let reserved = match &self.credit {
+            Some(credit) => Some(credit.stream(direction).await),
+            None => None,
+        };
+        let stream = match direction {
             Direction::Bidirectional => {
                 let (send, receive) = self.connection.open_bi().await?;
-                Ok(self.opened(send, Some(receive)))
+                self.opened(send, Some(receive))
             }
             Direction::Unidirectional => {
                 let send = self.connection.open_uni().await?;
-                Ok(self.opened(send, None))
+                self.opened(send, None)
             }
+        };
+        if let Some(reserved) = reserved {
+            reserved.used();
         }
+        Ok(stream)
     }
 
     /// Opens the streams that scripts asked for and that had to wait for the peer's limit, in order.

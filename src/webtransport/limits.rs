@@ -7,6 +7,7 @@ use quinn::congestion::CubicConfig;
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
 pub(crate) use super::http3::Role;
+use super::http3::flow_control::Limits;
 
 /// Streams of each kind that a peer may have open with us; the specification wants 100 at least.
 pub(crate) const CONCURRENT_STREAMS: u32 = 128;
@@ -47,6 +48,24 @@ impl ConnectionLimits {
         }
     }
 
+    /// How sessions share a connection with these limits. All together may hold what the connection may hold, so that none
+    /// takes another's part, and each has room for one stream that nobody reads and half of another: so there may be
+    /// fewer of them than `sessions`.
+    pub(crate) fn shares(&self, sessions: usize) -> Shares {
+        let room = self.unread_bytes / (self.unread_stream_bytes.saturating_add(self.unread_stream_bytes / 2)).max(1);
+        let sessions = sessions.min(room as usize).max(1);
+        let streams = self.streams.into();
+        let each = Limits {
+            data: u64::from(self.unread_bytes) / sessions as u64,
+            bidirectional: streams,
+            unidirectional: streams,
+        };
+        Shares {
+            sessions,
+            each: (sessions > 1).then_some(each),
+        }
+    }
+
     /// As QUIC takes them. Congestion control is Cubic, which is for throughput: on a path of 20 Mbit/s and 40 ms it carried 18.1
     /// Mbit/s with a short queue and 15.1 with a long one, NewReno 16.5 and 12.9. quinn's BBR is none for low latency: with the short
     /// queue it lost 41 % of its packets and made the round trip 87 ms, Cubic 72.
@@ -65,6 +84,28 @@ impl ConnectionLimits {
             .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(idle))))
             .keep_alive_interval(self.keep_alive_interval);
         Arc::new(config)
+    }
+}
+
+/// How many sessions a connection may have, and what each of them gets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shares {
+    /// Sessions at once, where the peer keeps to limits for each; else there is one.
+    pub(crate) sessions: usize,
+    /// The limits of each; `None` when there is nobody to share with.
+    pub(crate) each: Option<Limits>,
+}
+
+impl Shares {
+    /// A connection for one session.
+    pub(crate) const ALONE: Self = Self {
+        sessions: 1,
+        each: None,
+    };
+
+    /// That of a client whose sessions share connections.
+    pub(crate) fn client() -> Self {
+        ConnectionLimits::standard(Role::Client, 0).shares(SESSIONS_PER_CONNECTION)
     }
 }
 

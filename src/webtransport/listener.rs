@@ -398,7 +398,8 @@ async fn serve(shared: Arc<Shared>, incoming: Incoming, handshake: OwnedSemaphor
     let Ok(Ok(quic)) = quic else { return };
     drop(handshake);
     let client: Arc<[String]> = shared.client_tls(&quic).into();
-    let (http3, mut received) = Http3::new(quic.clone(), Role::Server, shared.limits.sessions_per_connection);
+    let shares = shared.limits.connection.shares(shared.limits.sessions_per_connection);
+    let (http3, mut received) = Http3::new(quic.clone(), Role::Server, shares);
     http3.underlying.allow(shared.limits.connection.streams);
     let window = &http3.underlying.send_window;
     window.set_limit(shared.limits.connection.queued_bytes.into());

@@ -191,11 +191,11 @@ fn fail(http3: &Http3, sending: &mut Sending, frames: &mut FrameStream, broken: 
     match broken {
         Broken::Violation(violation) => punish(violation, sending, frames),
         // Requests that are taken back cost us more than the client: there may be so many.
-        Broken::Reset if answer == Answer::Awaited => match http3.given_up() {
+        Broken::Reset(_) if answer == Answer::Awaited => match http3.given_up() {
             Ok(()) => {}
             Err(violation) => punish(&violation, sending, frames),
         },
-        Broken::Reset | Broken::Lost(_) => {}
+        Broken::Reset(_) | Broken::Lost(_) => {}
     }
 }
 

@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::{Buf, Bytes};
 use tokio::sync::Notify;
 
+use super::credit::Inflow;
+
 /// Bytes that a stream holds before JavaScript has asked for them, so that a read needs no round trip to the task.
 pub(crate) const AHEAD: usize = 128 * 1024;
 #[derive(Default)]
@@ -25,13 +27,45 @@ struct State {
 pub(crate) struct ReceiveQueue {
     state: Mutex<State>,
     pub(crate) changed: Notify,
+    /// Counts what is held, where the session limits it.
+    pub(crate) inflow: Option<Inflow>,
 }
 
 impl ReceiveQueue {
-    pub(crate) fn new(first: Bytes) -> Self {
-        let queue = Self::default();
+    pub(crate) fn new(first: Bytes, inflow: Option<Inflow>) -> Self {
+        let queue = Self {
+            inflow,
+            ..Self::default()
+        };
         queue.arrived(first);
         queue
+    }
+
+    /// Whether the task may take more from QUIC.
+    pub(crate) fn has_room(&self) -> bool {
+        let room = !self.is_full();
+        if let Some(inflow) = &self.inflow {
+            if room {
+                inflow.resume();
+            } else {
+                inflow.hold_back();
+            }
+        }
+        room
+    }
+
+    /// So many bytes are held no longer.
+    fn released(&self, bytes: usize) {
+        if let Some(inflow) = &self.inflow {
+            inflow.read(bytes);
+        }
+    }
+
+    /// Drops what nobody will read.
+    pub(crate) fn clear(&self) {
+        let mut state = self.state();
+        state.chunks.clear();
+        self.released(std::mem::take(&mut state.bytes));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -84,16 +118,18 @@ impl ReceiveQueue {
         if before >= AHEAD && state.bytes < AHEAD {
             self.changed.notify_one();
         }
-        before - state.bytes
+        let read = before - state.bytes;
+        self.released(read);
+        read
     }
 
     pub(crate) fn stop(&self, code: u32) {
         let mut state = self.state();
         if state.stopped.is_none() {
             state.stopped = Some(code);
-            state.chunks.clear();
-            state.bytes = 0;
             self.changed.notify_one();
+            drop(state);
+            self.clear();
         }
     }
 

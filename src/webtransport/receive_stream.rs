@@ -13,6 +13,7 @@ use napi::bindgen_prelude::BufferSlice;
 use napi_derive::napi;
 use quinn::{ReadError, RecvStream, VarInt};
 
+use super::credit::Ending;
 use super::established::{Session, varint};
 use super::halves::Later;
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
@@ -34,7 +35,7 @@ impl WebTransportSession {
         let gone = || Error::new(ErrorName::InvalidStateError, "the stream is gone");
         let session = self.session().ok_or_else(gone)?;
         let half = session.streams.take_receive(key).ok_or_else(gone)?;
-        let queue = Arc::new(ReceiveQueue::new(half.first));
+        let queue = Arc::new(ReceiveQueue::new(half.first, half.inflow));
         let port = hub.port(id);
         let task = Task {
             stream: half.stream,
@@ -119,7 +120,11 @@ enum Ended {
 
 impl Task {
     async fn run(mut self) {
-        let end = match self.read_all().await {
+        let end = self.read_all().await;
+        if let Some(inflow) = &self.queue.inflow {
+            inflow.end(if end.is_ok() { Ending::Whole } else { Ending::Cut });
+        }
+        let end = match end {
             Err(Ended::Reset(code)) if self.session.gone(code).await => Err(Ended::SessionGone),
             end => end,
         };
@@ -128,6 +133,8 @@ impl Task {
                 .port
                 .emit_terminal(WebTransportEvent::ReceiveFinished, 0, 0, Payload::None),
             Err(Ended::Reset(code)) => {
+                // The script gets the error instead, and is not to hold what the session may have.
+                self.queue.clear();
                 let code = http_code_to_webtransport_code(code.into_inner());
                 let known = u32::from(code.is_some());
                 self.port
@@ -159,7 +166,7 @@ impl Task {
                 let _done = self.stream.stop(varint(webtransport_code_to_http_code(code)));
                 return Err(Ended::Stopped);
             }
-            let room = !self.queue.is_full();
+            let room = self.queue.has_room();
             tokio::select! {
                 biased;
                 () = &mut gone => break,
@@ -198,6 +205,9 @@ impl Task {
         match read {
             Ok(Some(count)) => {
                 let mut tell = false;
+                if let Some(inflow) = &self.queue.inflow {
+                    inflow.arrived(batch[..count].iter().map(Bytes::len).sum());
+                }
                 for chunk in &mut batch[..count] {
                     tell |= self.queue.arrived(std::mem::take(chunk));
                 }

@@ -86,7 +86,7 @@ pub(super) async fn serve(shared: Arc<Shared>, http3: Arc<Http3>, client: Arc<[S
             http3.refuse(id);
             return stream.punish(&http3.quic, &violation);
         }
-        Ok(Err(Broken::Reset)) => return given_up(&http3, &mut stream),
+        Ok(Err(Broken::Reset(_))) => return given_up(&http3, &mut stream),
         Ok(Ok(Some(Frame::Data(_)))) => {
             http3.refuse(id);
             return stream.punish(&http3.quic, &DATA_FIRST);
@@ -137,9 +137,11 @@ async fn ask(
     request: ConnectRequest,
 ) {
     let id = stream.id();
-    if http3.is_full() {
-        http3.refuse(id);
-        return stream.abort(ErrorCode::H3_REQUEST_REJECTED);
+    // Only the client's SETTINGS say whether its sessions can share the connection; they may come after the request.
+    let settings = tokio::time::timeout(shared.limits.handshake_timeout, http3.peer_settings()).await;
+    if !matches!(settings, Ok(Some(_))) || http3.is_full() {
+        // One that cannot be granted costs as much as one that is taken back: there may be as many.
+        return given_up(&http3, &mut stream);
     }
     let Some(_pending) = Counted::within(&shared.pending, shared.limits.pending_requests) else {
         http3.refuse(id);
@@ -180,7 +182,7 @@ async fn ask(
                     http3.refuse(id);
                     return stream.punish(&http3.quic, &violation);
                 }
-                Err(Broken::Reset) => return given_up(&http3, &mut stream),
+                Err(Broken::Reset(_)) => return given_up(&http3, &mut stream),
                 Err(Broken::Lost(_)) => break None,
             },
         }

@@ -12,9 +12,11 @@ use napi::bindgen_prelude::BufferSlice;
 use napi_derive::napi;
 use quinn::{SendStream, StoppedError, VarInt, WriteError};
 
+use super::credit::{Credit, Slot};
 use super::established::{Session, varint};
 use super::halves::Later;
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
+use super::http3::flow_control::Unit;
 use super::scheduler::Place;
 use super::send_queue::{End, Held, Next, SendQueue};
 use super::session::{WebTransportEvent, WebTransportSession};
@@ -37,6 +39,7 @@ impl WebTransportSession {
         let task = Task {
             header: half.header.len(),
             stream: half.stream,
+            _slot: half.slot,
             queue: queue.clone(),
             session: session.clone(),
             port: port.clone(),
@@ -120,6 +123,8 @@ struct Task {
     port: Arc<Port>,
     /// What is left of the stream's header, which is no script's.
     header: usize,
+    /// Its place among the peer's streams, where their number is limited.
+    _slot: Option<Arc<Slot>>,
     held: Held,
     /// Its place in the line, where turns are taken.
     turn: Option<Turn>,
@@ -227,7 +232,8 @@ impl Task {
             tokio::select! {
                 biased;
                 // Before the session's end: a stream that the peer has whole has not been lost with it.
-                outcome = &mut stopped, if !writing => return ended(outcome),
+                // QUIC itself tells of STOP_SENDING at a write, which may wait for the session's limit here.
+                outcome = &mut stopped, if !writing || session.credit.is_some() => return ended(outcome),
                 () = &mut gone => {
                     let patience = session.patience.get().copied().unwrap_or_default();
                     if finished && let Ok(outcome) = tokio::time::timeout(patience, &mut stopped).await {
@@ -267,13 +273,17 @@ impl Task {
             let turn = self
                 .turn
                 .get_or_insert_with(|| turnstile.enter(place, self.queue.changed.clone()));
-            let (stream, held) = (&mut self.stream, &mut self.held);
-            return turnstile.poll_write(turn, place, || poll_write(stream, held, PIECE, context));
+            let (credit, stream, held) = (self.session.credit.as_deref(), &mut self.stream, &mut self.held);
+            let header = self.header;
+            return turnstile.poll_write(turn, place, || {
+                poll_write_within(credit, header, stream, held, PIECE, context)
+            });
         }
         if let Some(turn) = self.turn.take() {
             turnstile.leave(&turn);
         }
-        poll_write(&mut self.stream, &mut self.held, usize::MAX, context).map(|(_, handed)| handed)
+        let (credit, stream, held) = (self.session.credit.as_deref(), &mut self.stream, &mut self.held);
+        poll_write_within(credit, self.header, stream, held, usize::MAX, context).map(|(_, handed)| handed)
     }
 }
 
@@ -288,6 +298,45 @@ async fn pause() {
         Poll::Pending
     })
     .await;
+}
+
+/// The same as [`poll_write`] within the session's limit, if it has one. It does not count the stream's header, of which
+/// `header` bytes come first.
+fn poll_write_within(
+    credit: Option<&Credit>,
+    header: usize,
+    stream: &mut SendStream,
+    held: &mut Held,
+    most: usize,
+    context: &mut Context<'_>,
+) -> Poll<(u64, std::result::Result<Handed, Ended>)> {
+    let Some(credit) = credit else {
+        return poll_write(stream, held, most, context);
+    };
+    if header > 0 {
+        // A chunk of its own.
+        return poll_write(stream, held, most.min(header), context);
+    }
+    let granted = match (&held.atomic, held.batch.front()) {
+        (Some(chunk), _) => {
+            let length = chunk.len();
+            if !credit.spend_whole(length) {
+                held.atomic = None;
+                let (taken, bytes) = (Atomic::Nothing, 0);
+                return Poll::Ready((0, Ok(Handed::Atomic { taken, bytes })));
+            }
+            length
+        }
+        (None, Some(front)) => ready!(credit.poll_spend(Unit::Data, front.len().min(most), context)),
+        (None, None) => return poll_write(stream, held, most, context),
+    };
+    let written = poll_write(stream, held, granted, context);
+    let used = match &written {
+        Poll::Ready((used, _)) => usize::try_from(*used).unwrap_or(granted),
+        Poll::Pending => 0,
+    };
+    credit.unspend(Unit::Data, granted - used);
+    written
 }
 
 /// Hands bytes over to QUIC, `most` unless they are to be taken as a whole. The bytes that it took are counted, also for one that is only

@@ -50,6 +50,8 @@ pub struct ConnectOptions {
     pub anticipated_bidirectional: u32,
     /// The same of the other kind.
     pub anticipated_unidirectional: u32,
+    /// Whether the session may share its connection.
+    pub allow_pooling: bool,
 }
 
 impl From<ConnectOptions> for client::Options {
@@ -77,6 +79,11 @@ impl From<ConnectOptions> for client::Options {
                 anticipated_unidirectional: options.anticipated_unidirectional,
             },
             tls: options.tls,
+            pooling: if options.allow_pooling {
+                client::Pooling::Shared
+            } else {
+                client::Pooling::Dedicated
+            },
         }
     }
 }
@@ -173,7 +180,13 @@ impl WebTransportSession {
         let port = hub.port(id);
         let session = Arc::new(OnceLock::new());
         let abandoned = CancellationToken::new();
-        let task = client::run(target, port.clone(), session.clone(), abandoned.clone());
+        let task = client::run(
+            target,
+            port.clone(),
+            session.clone(),
+            abandoned.clone(),
+            hub.environment(),
+        );
         port.spawn(Self::TERMINAL, task);
         Ok(Self {
             session,
@@ -338,7 +351,7 @@ impl WebTransportSession {
             (Direction::Unidirectional, unidirectional),
         ] {
             if count > 0 {
-                session.underlying.anticipate(direction, count);
+                session.anticipate(direction, count);
             }
         }
     }

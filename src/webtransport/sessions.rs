@@ -6,6 +6,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::established::{Close, Session, discard};
 use super::http3::error_code::ErrorCode;
+use super::http3::flow_control::Limits;
 use super::limits::{EARLY_STREAMS, Role};
 use super::streams::{Direction, Stream};
 use super::task::Http3;
@@ -37,6 +38,14 @@ impl Sessions {
         self.next = self.next.max(id + 4);
         self.gone.insert(id);
         self.gone = self.gone.split_off(&self.first_late());
+    }
+
+    /// How many have not ended; some may still wait for the peer to take note of their end.
+    fn count(&self) -> usize {
+        self.live
+            .values()
+            .filter(|session| !session.ended.is_cancelled())
+            .count()
     }
 
     /// No request that has not come yet has a lower number.
@@ -73,9 +82,25 @@ impl Http3 {
         self.sessions().live.values().cloned().collect()
     }
 
+    /// What each session may use up, ours and the peer's: in force where both have said that they want limits.
+    pub(crate) fn limits(&self) -> Option<(Limits, Limits)> {
+        let theirs = self.settings.borrow().filter(|settings| settings.flow_control)?;
+        Some((self.shares.each?, theirs.initial))
+    }
+
+    /// How many sessions may share the connection, by what both ends have said.
+    pub(crate) fn max_sessions(&self) -> usize {
+        let theirs = self.settings.borrow().map_or(0, |settings| settings.max_sessions);
+        match (self.limits(), self.role) {
+            (None, _) => 1,
+            (Some(_), Role::Server) => self.shares.sessions,
+            (Some(_), Role::Client) => self.shares.sessions.min(usize::try_from(theirs).unwrap_or(usize::MAX)),
+        }
+    }
+
     /// Whether the connection has as many sessions as it may have.
     pub(crate) fn is_full(&self) -> bool {
-        self.sessions().live.len() >= self.max_sessions
+        self.sessions().count() >= self.max_sessions()
     }
 
     /// A request has come, which [`Http3::enter`] or [`Http3::refuse`] answers. False when no more are looked at.
@@ -87,9 +112,10 @@ impl Http3 {
 
     /// Enters a session, which gets the streams that came before it. `None` when the connection has too many.
     pub(crate) fn enter(&self, session: &Arc<Session>) -> Option<()> {
+        let max_sessions = self.max_sessions();
         let early = {
             let mut sessions = self.sessions();
-            if sessions.live.len() >= self.max_sessions {
+            if sessions.count() >= max_sessions {
                 return None;
             }
             sessions.asked(session.id);

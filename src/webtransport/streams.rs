@@ -3,12 +3,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream, SendStream, VarInt};
 use tokio::sync::Notify;
+
+use super::credit::{Ending, Inflow, Slot};
 
 /// Which way a stream goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub(crate) struct SendHalf {
     pub(crate) stream: SendStream,
     /// The stream's header, when we opened it.
     pub(crate) header: Bytes,
+    /// Its place among the peer's streams, where their number is limited.
+    pub(crate) slot: Option<Arc<Slot>>,
 }
 
 /// The half of a stream that we read, and the application's bytes that came with the header.
@@ -35,6 +39,8 @@ pub(crate) struct ReceiveHalf {
     pub(crate) first: Bytes,
     /// How it has ended, if that is known already.
     pub(crate) end: Option<ReceiveEnd>,
+    /// Counts what comes, where that is limited.
+    pub(crate) inflow: Option<Inflow>,
 }
 
 /// The end of what the peer sends on a stream.
@@ -53,7 +59,26 @@ impl ReceiveHalf {
             stream,
             first,
             end: None,
+            inflow: None,
         }
+    }
+
+    /// Counts what has come and what will.
+    pub(crate) fn count(&mut self, inflow: Inflow) {
+        inflow.arrived(self.first.len());
+        self.inflow = Some(inflow);
+    }
+
+    /// Takes a piece that was read ahead.
+    fn read_ahead(&mut self, piece: Bytes) {
+        if let Some(inflow) = &self.inflow {
+            inflow.arrived(piece.len());
+        }
+        self.first = if self.first.is_empty() {
+            piece
+        } else {
+            [&self.first[..], &piece].concat().into()
+        };
     }
 
     /// Ready when the peer has given the stream up. This reads a little ahead: quinn's own `received_reset` leaves a
@@ -67,12 +92,20 @@ impl ReceiveHalf {
             }
             let room = UNTAKEN_AHEAD.saturating_sub(self.first.len());
             if room == 0 {
+                if let Some(inflow) = &self.inflow {
+                    inflow.hold_back();
+                }
                 return Poll::Pending;
             }
-            match pin!(self.stream.read_chunk(room, true)).poll(context) {
-                Poll::Ready(Ok(Some(chunk))) if self.first.is_empty() => self.first = chunk.bytes,
-                Poll::Ready(Ok(Some(chunk))) => self.first = [&self.first[..], &chunk.bytes].concat().into(),
-                Poll::Ready(Ok(None)) => self.end = Some(ReceiveEnd::Finished),
+            let read = pin!(self.stream.read_chunk(room, true)).poll(context);
+            match read {
+                Poll::Ready(Ok(Some(chunk))) => self.read_ahead(chunk.bytes),
+                Poll::Ready(Ok(None)) => {
+                    self.end = Some(ReceiveEnd::Finished);
+                    if let Some(inflow) = &self.inflow {
+                        inflow.end(Ending::Whole);
+                    }
+                }
                 Poll::Ready(Err(ReadError::Reset(code))) => self.end = Some(ReceiveEnd::Reset(code)),
                 // The connection is lost, which ends the session.
                 Poll::Ready(Err(

@@ -19,7 +19,7 @@ use super::http3::error_code::ErrorCode;
 use super::http3::goaway::Goaway;
 use super::http3::settings::Settings;
 use super::http3::stream_header::StreamHeader;
-use super::limits::Role;
+use super::limits::{Role, Shares};
 use super::reading::Reading;
 use super::sessions::Sessions;
 use super::streams::{Direction, ReceiveHalf, SendHalf, Stream};
@@ -54,8 +54,7 @@ impl From<Violation> for End {
 pub(crate) struct Http3 {
     pub(crate) quic: Connection,
     pub(super) role: Role,
-    /// Sessions at once.
-    pub(super) max_sessions: usize,
+    pub(super) shares: Shares,
     pub(super) sessions: Mutex<Sessions>,
     pub(super) settings: watch::Sender<Option<Settings>>,
     /// What the peer's GOAWAY said.
@@ -71,7 +70,7 @@ pub(crate) struct Http3 {
 
 impl Http3 {
     /// A connection to serve with [`Http3::serve`], and, for a server, the requests that come on it.
-    pub(crate) fn new(quic: Connection, role: Role, max_sessions: usize) -> (Arc<Self>, mpsc::Receiver<ConnectStream>) {
+    pub(crate) fn new(quic: Connection, role: Role, shares: Shares) -> (Arc<Self>, mpsc::Receiver<ConnectStream>) {
         let (requests, received) = mpsc::channel(REQUESTS);
         let settings = watch::Sender::new(None);
         (
@@ -79,7 +78,7 @@ impl Http3 {
                 underlying: Arc::new(Underlying::new(quic.clone())),
                 quic,
                 role,
-                max_sessions,
+                shares,
                 sessions: Mutex::default(),
                 settings,
                 goaway: watch::Sender::default(),
@@ -109,6 +108,7 @@ impl Http3 {
             port,
             self.allowance.clone(),
             self.underlying.clone(),
+            self.limits(),
         )
     }
 
@@ -231,6 +231,7 @@ impl Http3 {
                     let send = Some(SendHalf {
                         stream: send,
                         header: Bytes::new(),
+                        slot: None,
                     });
                     let receive = Some(ReceiveHalf::new(reading.stream, reading.held));
                     self.route(session_id, Direction::Bidirectional, Stream { send, receive });

@@ -39,6 +39,17 @@ impl Underlying {
         self.unidirectional.store(streams, Ordering::Relaxed);
     }
 
+    /// The peer may open so many streams of each kind for all sessions together, and those on which it asks for them.
+    pub(crate) fn allow_shared(&self, streams: u32, sessions: u32) {
+        let bidirectional = streams.saturating_add(sessions);
+        self.bidirectional.store(bidirectional, Ordering::Relaxed);
+        self.unidirectional.store(streams, Ordering::Relaxed);
+        self.connection
+            .set_max_concurrent_bi_streams(VarInt::from_u32(bidirectional));
+        self.connection
+            .set_max_concurrent_uni_streams(VarInt::from_u32(streams));
+    }
+
     /// QUIC has taken so many bytes of a script.
     pub(crate) fn sent(&self, bytes: usize) {
         self.bytes_sent.fetch_add(bytes as u64, Ordering::Relaxed);

@@ -66,6 +66,7 @@ export interface ConnectOptions {
   tls: NativeTlsOptions;
   anticipatedBidirectional: number;
   anticipatedUnidirectional: number;
+  allowPooling: boolean;
 }
 
 export interface ListenOptions {

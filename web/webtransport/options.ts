@@ -117,6 +117,7 @@ export function convertArguments(given: readonly unknown[]): Converted {
           ? undefined
           : hashes.filter(({ algorithm }) => algorithm.toLowerCase() === 'sha-256').map(({ value }) => value.slice()),
       idleTimeoutMs: converted.idleTimeoutMs,
+      allowPooling: converted.allowPooling,
       tls,
       anticipatedBidirectional: preferences.anticipatedBidirectional ?? 0,
       anticipatedUnidirectional: preferences.anticipatedUnidirectional ?? 0,

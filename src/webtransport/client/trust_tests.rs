@@ -4,6 +4,7 @@
 use std::net::Ipv4Addr;
 
 use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{Connection, Endpoint};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -12,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use super::*;
 use crate::runtime::runtime;
 use crate::server_tls::{ClientCertificates, NamedCertificate, ServerTls};
+use crate::webtransport::dial;
 
 /// A certificate that is valid for some days, its key, and its hash.
 struct Certificate {
@@ -93,10 +95,11 @@ async fn dial(
         idle_timeout_ms: 30_000,
         preferences: Preferences::default(),
         tls,
+        pooling: Pooling::Dedicated,
     };
     let target = Target::try_from(options).map_err(|error| error.message)?;
     let accept = async { server.accept().await.expect("open").await };
-    let (client, served) = tokio::join!(connect(&target), accept);
+    let (client, served) = tokio::join!(dial::dial(&target.address), accept);
     let (client, _endpoint) = client.map_err(|Failure(message)| message)?;
     Ok((client, served.expect("connects as well")))
 }

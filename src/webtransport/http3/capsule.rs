@@ -4,10 +4,19 @@
 use bytes::{Buf, Bytes};
 
 use super::error_code::ErrorCode;
+use super::flow_control::{Said, Unit};
 use super::{Violation, varint};
 
 const CLOSE_SESSION: u64 = 0x2843;
 const DRAIN_SESSION: u64 = 0x78ae;
+const MAX_DATA: u64 = 0x190b_4d3d;
+const MAX_STREAM_DATA: u64 = 0x190b_4d3e;
+const MAX_STREAMS_BIDI: u64 = 0x190b_4d3f;
+const MAX_STREAMS_UNI: u64 = 0x190b_4d40;
+const DATA_BLOCKED: u64 = 0x190b_4d41;
+const STREAM_DATA_BLOCKED: u64 = 0x190b_4d42;
+const STREAMS_BLOCKED_BIDI: u64 = 0x190b_4d43;
+const STREAMS_BLOCKED_UNI: u64 = 0x190b_4d44;
 
 /// The longest reason that a session may close with, in bytes of UTF-8.
 pub(crate) const MAX_REASON: usize = 1024;
@@ -20,6 +29,8 @@ pub(crate) enum Capsule {
     CloseSession { code: u32, reason: String },
     /// The session should end soon.
     DrainSession,
+    /// About the session's limits.
+    FlowControl(Said),
 }
 
 /// Cuts the payload of DATA frames into capsules. Unknown ones are skipped as they come and never held.
@@ -34,11 +45,19 @@ enum State {
     #[default]
     Header,
     Collect {
+        kind: Collected,
         length: usize,
     },
     Skip {
         left: u64,
     },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Collected {
+    CloseSession,
+    Max(Unit),
+    Blocked(Unit),
 }
 
 impl CapsuleDecoder {
@@ -56,12 +75,18 @@ impl CapsuleDecoder {
                     input.advance(skipped as usize);
                     self.state = skip(left - skipped);
                 }
-                State::Collect { length } => {
+                State::Collect { kind, length } => {
                     let take = (length - self.held.len()).min(input.len());
                     self.held.extend_from_slice(&input.split_to(take));
                     if self.held.len() == length {
                         self.state = State::Header;
-                        return close_session(&std::mem::take(&mut self.held)).map(Some);
+                        let payload = std::mem::take(&mut self.held);
+                        return match kind {
+                            Collected::CloseSession => close_session(&payload),
+                            Collected::Max(unit) => number(&payload).map(|limit| Said::Max(unit, limit).into()),
+                            Collected::Blocked(unit) => number(&payload).map(|limit| Said::Blocked(unit, limit).into()),
+                        }
+                        .map(Some);
                     }
                 }
             }
@@ -88,13 +113,27 @@ impl CapsuleDecoder {
             match (kind, length) {
                 (CLOSE_SESSION, 4..=LONGEST_CLOSE) => {
                     self.state = State::Collect {
+                        kind: Collected::CloseSession,
                         length: length as usize,
                     };
                 }
                 (CLOSE_SESSION, _) => return Err(malformed("CLOSE_WEBTRANSPORT_SESSION has a wrong length")),
                 (DRAIN_SESSION, 0) => return Ok(Some(Capsule::DrainSession)),
                 (DRAIN_SESSION, _) => return Err(malformed("DRAIN_WEBTRANSPORT_SESSION is empty")),
-                (_, left) => self.state = skip(left),
+                (MAX_STREAM_DATA | STREAM_DATA_BLOCKED, left) => {
+                    self.state = skip(left);
+                    return Ok(Some(Said::OfOneStream.into()));
+                }
+                (kind, length) => {
+                    self.state = match (flow_control(kind), length) {
+                        (None, left) => skip(left),
+                        (Some(kind), 1..=8) => State::Collect {
+                            kind,
+                            length: length as usize,
+                        },
+                        (Some(_), _) => return Err(malformed("a limit is one number")),
+                    };
+                }
             }
             return Ok(None);
         }
@@ -108,6 +147,31 @@ const fn malformed(rule: &'static str) -> Violation {
 
 fn skip(left: u64) -> State {
     if left == 0 { State::Header } else { State::Skip { left } }
+}
+
+fn flow_control(kind: u64) -> Option<Collected> {
+    match kind {
+        MAX_DATA => Some(Collected::Max(Unit::Data)),
+        MAX_STREAMS_BIDI => Some(Collected::Max(Unit::Bidirectional)),
+        MAX_STREAMS_UNI => Some(Collected::Max(Unit::Unidirectional)),
+        DATA_BLOCKED => Some(Collected::Blocked(Unit::Data)),
+        STREAMS_BLOCKED_BIDI => Some(Collected::Blocked(Unit::Bidirectional)),
+        STREAMS_BLOCKED_UNI => Some(Collected::Blocked(Unit::Unidirectional)),
+        _ => None,
+    }
+}
+
+fn number(payload: &[u8]) -> Result<u64, Violation> {
+    match varint::read(payload) {
+        Some((number, length)) if length == payload.len() => Ok(number),
+        Some(_) | None => Err(malformed("a limit is one number")),
+    }
+}
+
+impl From<Said> for Capsule {
+    fn from(said: Said) -> Self {
+        Self::FlowControl(said)
+    }
 }
 
 fn close_session(payload: &[u8]) -> Result<Capsule, Violation> {
@@ -137,6 +201,20 @@ impl Capsule {
             Self::DrainSession => {
                 varint::write(&mut out, DRAIN_SESSION);
                 varint::write(&mut out, 0);
+            }
+            Self::FlowControl(said) => {
+                let (kind, limit) = match *said {
+                    Said::Max(Unit::Data, limit) => (MAX_DATA, limit),
+                    Said::Max(Unit::Bidirectional, limit) => (MAX_STREAMS_BIDI, limit),
+                    Said::Max(Unit::Unidirectional, limit) => (MAX_STREAMS_UNI, limit),
+                    Said::Blocked(Unit::Data, limit) => (DATA_BLOCKED, limit),
+                    Said::Blocked(Unit::Bidirectional, limit) => (STREAMS_BLOCKED_BIDI, limit),
+                    Said::Blocked(Unit::Unidirectional, limit) => (STREAMS_BLOCKED_UNI, limit),
+                    Said::OfOneStream => (STREAM_DATA_BLOCKED, 0),
+                };
+                varint::write(&mut out, kind);
+                varint::write(&mut out, varint::len(limit) as u64);
+                varint::write(&mut out, limit);
             }
         }
         out
@@ -196,13 +274,7 @@ mod tests {
     #[test]
     fn unknown_capsules_are_passed_over() {
         let drain = Capsule::DrainSession;
-        let bytes = [
-            capsule(0x17, b"grease"),
-            drain.encode(),
-            capsule(0x190B_4D3D, &[1]),
-            capsule(0, b""),
-        ]
-        .concat();
+        let bytes = [capsule(0x17, b"grease"), drain.encode(), capsule(0, b"")].concat();
         for step in 1..=bytes.len() {
             assert_eq!(decode(&bytes, step).expect("valid"), [Capsule::DrainSession]);
         }
@@ -213,6 +285,32 @@ mod tests {
         assert_eq!(decoder.decode(&mut endless.into()), Ok(None));
         assert_eq!(decoder.decode(&mut Bytes::from(vec![0; 1 << 20])), Ok(None));
         assert!(decoder.held.is_empty());
+    }
+
+    #[test]
+    fn limits_go_both_ways() {
+        for (bytes, said) in [
+            (capsule(0x190B_4D3D, &[1]), Said::Max(Unit::Data, 1)),
+            (capsule(0x190B_4D3F, &[0x40, 0x40]), Said::Max(Unit::Bidirectional, 64)),
+            (capsule(0x190B_4D40, &[2]), Said::Max(Unit::Unidirectional, 2)),
+            (capsule(0x190B_4D41, &[3]), Said::Blocked(Unit::Data, 3)),
+            (capsule(0x190B_4D43, &[4]), Said::Blocked(Unit::Bidirectional, 4)),
+            (capsule(0x190B_4D44, &[5]), Said::Blocked(Unit::Unidirectional, 5)),
+        ] {
+            let capsule = Capsule::from(said);
+            assert_eq!(capsule.encode(), bytes);
+            for step in 1..=bytes.len() {
+                assert_eq!(decode(&bytes, step).expect("valid"), std::slice::from_ref(&capsule));
+            }
+        }
+        for kind in [0x190B_4D3E, 0x190B_4D42] {
+            let capsules = decode(&capsule(kind, &[0, 1]), 3).expect("valid");
+            assert_eq!(capsules, [Capsule::from(Said::OfOneStream)]);
+        }
+        for wrong in [&[][..], &[0x40], &[1, 2], &[0; 9]] {
+            let wrong = decode(&capsule(0x190B_4D3D, wrong), 3).expect_err("wrong");
+            assert_eq!(wrong.code, ErrorCode::H3_MESSAGE_ERROR);
+        }
     }
 
     #[test]

@@ -24,6 +24,8 @@ impl ErrorCode {
     pub(crate) const QPACK_DECOMPRESSION_FAILED: Self = Self(0x200);
     /// A stream came for a session that nobody waited for.
     pub(crate) const WT_BUFFERED_STREAM_REJECTED: Self = Self(0x3994_bd84);
+    /// A session's flow control was not kept.
+    pub(crate) const WT_FLOW_CONTROL_ERROR: Self = Self(0x045d_4487);
     /// A stream's session has ended.
     pub(crate) const WT_SESSION_GONE: Self = Self(0x170d_7b68);
 }

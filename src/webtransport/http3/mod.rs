@@ -3,13 +3,15 @@
 //! RFC 9114 (HTTP/3), RFC 9204 (QPACK), RFC 9220 (extended CONNECT), RFC 9297 (datagrams and capsules) and
 //! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html>.
 //!
-//! Start with [`request`] for what a client may ask, [`connect`] for what opens a session, [`frame`] for how it travels, [`stream_header`] for how a stream
-//! finds its session, [`capsule`] for how a session ends.
+//! Start with [`request`] for what a client may ask, [`connect`] for what opens a session, [`frame`] for how it travels,
+//! [`stream_header`] for how a stream finds its session, [`capsule`] for how a session ends, [`flow_control`] for what it
+//! may use up.
 
 pub(crate) mod capsule;
 pub(crate) mod connect;
 pub(crate) mod error_code;
 pub(crate) mod exporter;
+pub(crate) mod flow_control;
 pub(crate) mod frame;
 pub(crate) mod goaway;
 pub(crate) mod qpack;

@@ -2,6 +2,7 @@
 //! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html#section-9.2>.
 
 use super::error_code::ErrorCode;
+use super::flow_control::Limits;
 use super::{Violation, varint};
 
 const QPACK_MAX_TABLE_CAPACITY: u64 = 0x01;
@@ -14,6 +15,9 @@ const H3_DATAGRAM_DRAFT_04: u64 = 0xffd277;
 const ENABLE_WEBTRANSPORT_DRAFT_02: u64 = 0x2b60_3742;
 const MAX_SESSIONS_DRAFT_07: u64 = 0xc671_706a;
 const MAX_SESSIONS_DRAFT_13: u64 = 0x14e9_cd29;
+const INITIAL_MAX_DATA: u64 = 0x2b61;
+const INITIAL_MAX_STREAMS_UNI: u64 = 0x2b64;
+const INITIAL_MAX_STREAMS_BIDI: u64 = 0x2b65;
 
 /// No peer sends as many; each is at least two bytes.
 const MAX_SETTINGS: usize = 256;
@@ -29,13 +33,25 @@ pub(crate) struct Settings {
     pub(crate) h3_datagram: bool,
     /// How many WebTransport sessions it takes at once by any of the drafts; 0 is none.
     pub(crate) max_sessions: u64,
+    /// What it lets each session use up at first.
+    pub(crate) initial: Limits,
+    /// It wants sessions to keep to limits: draft 14, section 5.1.
+    pub(crate) flow_control: bool,
 }
 
 impl Settings {
-    /// What we send. A client takes no session, but the drafts up to 02 want the word from both sides.
-    pub(crate) fn ours(max_sessions: u64) -> Vec<u8> {
+    /// What we send: how many sessions may share a connection, and what each may use up then. A client takes no session, but
+    /// the drafts up to 02 want the word from both sides. Peers of draft 07 know no flow control, and get one session.
+    pub(crate) fn ours(max_sessions: u64, initial: Option<Limits>) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
-        for (identifier, value) in [
+        let initial = initial.map(|limits| {
+            [
+                (INITIAL_MAX_DATA, limits.data),
+                (INITIAL_MAX_STREAMS_UNI, limits.unidirectional),
+                (INITIAL_MAX_STREAMS_BIDI, limits.bidirectional),
+            ]
+        });
+        let settings = [
             (QPACK_MAX_TABLE_CAPACITY, 0),
             (MAX_FIELD_SECTION_SIZE, super::qpack::MAX_FIELD_SECTION_SIZE as u64),
             (QPACK_BLOCKED_STREAMS, 0),
@@ -43,11 +59,12 @@ impl Settings {
             (H3_DATAGRAM, 1),
             (H3_DATAGRAM_DRAFT_04, 1),
             (ENABLE_WEBTRANSPORT_DRAFT_02, 1),
-            (MAX_SESSIONS_DRAFT_07, max_sessions),
+            (MAX_SESSIONS_DRAFT_07, 1),
             (MAX_SESSIONS_DRAFT_13, max_sessions),
             // Draft 15's WT_ENABLED (0x2c7cf000) is held back, and not looked for: it also demands the reset_stream_at
             // transport parameter, which quinn can't send.
-        ] {
+        ];
+        for (identifier, value) in settings.into_iter().chain(initial.into_iter().flatten()) {
             varint::write(&mut out, identifier);
             varint::write(&mut out, value);
         }
@@ -79,8 +96,18 @@ impl Settings {
                 ENABLE_WEBTRANSPORT_DRAFT_02 => {
                     settings.max_sessions = settings.max_sessions.max(u64::from(boolean(value)?));
                 }
-                MAX_SESSIONS_DRAFT_07 | MAX_SESSIONS_DRAFT_13 => {
+                MAX_SESSIONS_DRAFT_07 => settings.max_sessions = settings.max_sessions.max(value),
+                MAX_SESSIONS_DRAFT_13 => {
                     settings.max_sessions = settings.max_sessions.max(value);
+                    settings.flow_control |= value > 1;
+                }
+                INITIAL_MAX_DATA | INITIAL_MAX_STREAMS_UNI | INITIAL_MAX_STREAMS_BIDI => {
+                    *match identifier {
+                        INITIAL_MAX_DATA => &mut settings.initial.data,
+                        INITIAL_MAX_STREAMS_UNI => &mut settings.initial.unidirectional,
+                        _ => &mut settings.initial.bidirectional,
+                    } = value;
+                    settings.flow_control |= value > 0;
                 }
                 _ => {}
             }
@@ -123,9 +150,32 @@ mod tests {
 
     #[test]
     fn ours_are_understood_by_ourselves() {
-        let settings = Settings::decode(&Settings::ours(16)).expect("valid");
-        assert_eq!(settings.max_sessions, 16);
-        assert!(settings.server_supports_webtransport());
+        let initial = Limits {
+            data: 1000,
+            bidirectional: 20,
+            unidirectional: 30,
+        };
+        let settings = Settings::decode(&Settings::ours(16, Some(initial))).expect("valid");
+        assert_eq!((settings.max_sessions, settings.initial), (16, initial));
+        assert!(settings.server_supports_webtransport() && settings.flow_control);
+        let settings = Settings::decode(&Settings::ours(1, None)).expect("valid");
+        assert!(settings.server_supports_webtransport() && !settings.flow_control);
+    }
+
+    #[test]
+    fn flow_control_is_wanted_by_any_of_four_settings() {
+        for (settings, wanted) in [
+            (&[(MAX_SESSIONS_DRAFT_13, 1)][..], false),
+            (&[(MAX_SESSIONS_DRAFT_13, 2)], true),
+            (&[(MAX_SESSIONS_DRAFT_07, 2), (ENABLE_WEBTRANSPORT_DRAFT_02, 1)], false),
+            (&[(INITIAL_MAX_DATA, 0)], false),
+            (&[(INITIAL_MAX_DATA, 1)], true),
+            (&[(INITIAL_MAX_STREAMS_UNI, 1)], true),
+            (&[(INITIAL_MAX_STREAMS_BIDI, 1)], true),
+        ] {
+            let read = Settings::decode(&payload(settings)).expect("valid");
+            assert_eq!(read.flow_control, wanted, "{settings:?}");
+        }
     }
 
     #[test]

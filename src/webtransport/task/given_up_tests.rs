@@ -4,7 +4,6 @@ use quinn::{RecvStream, VarInt};
 
 use super::tests::{Pair, pair, send};
 use super::*;
-use crate::webtransport::limits::SESSIONS_PER_CONNECTION;
 use crate::webtransport::streams::{ReceiveEnd, Streams, Tell};
 
 /// A stream of the client as the server's script would get it.
@@ -27,6 +26,7 @@ async fn arrived(pair: &Pair, streams: &Streams, direction: Direction) -> (Optio
         send: far_send.map(|stream| SendHalf {
             stream,
             header: Bytes::new(),
+            slot: None,
         }),
         receive: Some(ReceiveHalf::new(far_receive, Bytes::new())),
     };
@@ -102,7 +102,7 @@ async fn what_has_come_before_the_script_looks_is_there_for_it() {
 #[tokio::test]
 async fn a_flood_of_streams_that_are_given_up_ends_the_connection() {
     let pair = pair().await;
-    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, SESSIONS_PER_CONNECTION);
+    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, Shares::ALONE);
     let serving = tokio::spawn(http3.serve());
     let mut count = 0;
     let error = loop {

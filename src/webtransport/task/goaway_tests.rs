@@ -34,7 +34,7 @@ async fn goaway(pair: &Pair) -> (u64, RecvStream) {
 #[tokio::test]
 async fn a_server_that_goes_away_refuses_the_requests_to_come() {
     let pair = pair().await;
-    let (http3, mut requests) = Http3::new(pair.server.clone(), Role::Server, 1);
+    let (http3, mut requests) = Http3::new(pair.server.clone(), Role::Server, Shares::ALONE);
     tokio::spawn(http3.clone().serve());
     let mut open = Vec::new();
     for _ in 0..2 {
@@ -62,7 +62,7 @@ async fn a_server_that_goes_away_refuses_the_requests_to_come() {
 #[tokio::test]
 async fn a_client_hears_from_which_request_on_none_is_looked_at() {
     let pair = pair().await;
-    let (http3, _no_requests) = Http3::new(pair.client.clone(), Role::Client, 1);
+    let (http3, _no_requests) = Http3::new(pair.client.clone(), Role::Client, Shares::ALONE);
     tokio::spawn(http3.clone().serve());
     let mut control = send(&pair.server, SETTINGS).await;
     control.write_all(&frame::goaway(8)).await.expect("takes");
@@ -76,7 +76,7 @@ async fn a_client_hears_from_which_request_on_none_is_looked_at() {
 async fn a_goaway_that_cannot_be_ends_the_connection() {
     for ids in [&[2][..], &[4, 8]] {
         let pair = pair().await;
-        let (http3, _no_requests) = Http3::new(pair.client.clone(), Role::Client, 1);
+        let (http3, _no_requests) = Http3::new(pair.client.clone(), Role::Client, Shares::ALONE);
         tokio::spawn(http3.serve());
         let frames: Vec<u8> = ids.iter().flat_map(|id| frame::goaway(*id)).collect();
         let _control = send(&pair.server, &[SETTINGS, &frames].concat()).await;

@@ -12,7 +12,7 @@ use crate::tls;
 use crate::webtransport::certificate_hash;
 use crate::webtransport::http3::frame::{self, Frame};
 use crate::webtransport::http3::stream_header;
-use crate::webtransport::limits::{EARLY_STREAMS, SESSIONS_PER_CONNECTION};
+use crate::webtransport::limits::EARLY_STREAMS;
 
 /// Both ends of a connection; the endpoints live as long as it.
 pub(in crate::webtransport) struct Pair {
@@ -75,13 +75,13 @@ pub(super) async fn send(connection: &Connection, bytes: &[u8]) -> SendStream {
 }
 
 fn sound_settings() -> Vec<u8> {
-    [stream_header::OUR_CONTROL, &frame::settings(&Settings::ours(1))].concat()
+    [stream_header::OUR_CONTROL, &frame::settings(&Settings::ours(1, None))].concat()
 }
 
 /// What the raw client of a server of ours gets for these unidirectional streams: the code that ends the connection.
 async fn punished(streams: &[&[u8]]) -> u64 {
     let pair = pair().await;
-    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, SESSIONS_PER_CONNECTION);
+    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, Shares::ALONE);
     let serving = tokio::spawn(http3.serve());
     let mut open = Vec::new();
     for stream in streams {
@@ -119,7 +119,7 @@ async fn bad_control_streams_end_the_connection() {
 #[tokio::test]
 async fn a_control_stream_that_ends_ends_the_connection() {
     let pair = pair().await;
-    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, SESSIONS_PER_CONNECTION);
+    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, Shares::ALONE);
     tokio::spawn(http3.serve());
     let mut control = send(&pair.client, &sound_settings()).await;
     control.finish().expect("open");
@@ -132,7 +132,7 @@ async fn a_control_stream_that_ends_ends_the_connection() {
 #[tokio::test]
 async fn settings_one_byte_at_a_time_and_grease() {
     let pair = pair().await;
-    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, SESSIONS_PER_CONNECTION);
+    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, Shares::ALONE);
     let serving = tokio::spawn(http3.clone().serve());
     let mut control = pair.client.open_uni().await.expect("opens");
     for byte in sound_settings() {
@@ -157,7 +157,7 @@ async fn a_client_takes_no_requests_and_no_pushes() {
         (false, &[1, 0], ErrorCode::H3_ID_ERROR),
     ] {
         let pair = pair().await;
-        let (http3, _requests) = Http3::new(pair.client.clone(), Role::Client, SESSIONS_PER_CONNECTION);
+        let (http3, _requests) = Http3::new(pair.client.clone(), Role::Client, Shares::ALONE);
         tokio::spawn(http3.serve());
         let mut stream = if bidirectional {
             pair.server.open_bi().await.expect("opens").0
@@ -175,7 +175,7 @@ async fn a_client_takes_no_requests_and_no_pushes() {
 #[tokio::test]
 async fn streams_of_unknown_sessions_wait_up_to_a_limit() {
     let pair = pair().await;
-    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, SESSIONS_PER_CONNECTION);
+    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, Shares::ALONE);
     tokio::spawn(http3.clone().serve());
     let mut early = Vec::new();
     for _ in 0..EARLY_STREAMS {
@@ -197,7 +197,7 @@ async fn streams_of_unknown_sessions_wait_up_to_a_limit() {
 #[tokio::test]
 async fn a_later_sessions_end_says_nothing_of_an_earlier_one() {
     let pair = pair().await;
-    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, 1);
+    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, Shares::ALONE);
     tokio::spawn(http3.clone().serve());
     http3.refuse(400);
     // Its request may be on its way; that of the first can not.
@@ -212,7 +212,7 @@ async fn a_later_sessions_end_says_nothing_of_an_earlier_one() {
 #[tokio::test]
 async fn a_datagram_without_a_session_is_dropped_and_a_malformed_one_ends_the_connection() {
     let pair = pair().await;
-    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, SESSIONS_PER_CONNECTION);
+    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, Shares::ALONE);
     tokio::spawn(http3.serve());
     pair.client.send_datagram(Bytes::from_static(&[9, 1, 2])).expect("fits");
     pair.client.send_datagram(Bytes::from_static(&[0x40])).expect("fits");
@@ -225,7 +225,7 @@ async fn a_datagram_without_a_session_is_dropped_and_a_malformed_one_ends_the_co
 #[tokio::test]
 async fn a_request_comes_with_what_has_been_read_of_it() {
     let pair = pair().await;
-    let (http3, mut requests) = Http3::new(pair.server.clone(), Role::Server, SESSIONS_PER_CONNECTION);
+    let (http3, mut requests) = Http3::new(pair.server.clone(), Role::Server, Shares::ALONE);
     tokio::spawn(http3.serve());
     let (mut send, _receive) = pair.client.open_bi().await.expect("opens");
     for byte in frame::headers(b"fields") {
@@ -250,7 +250,7 @@ async fn a_request_comes_with_what_has_been_read_of_it() {
 #[tokio::test]
 async fn a_task_that_is_dropped_closes_its_connection() {
     let pair = pair().await;
-    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, SESSIONS_PER_CONNECTION);
+    let (http3, _requests) = Http3::new(pair.server.clone(), Role::Server, Shares::ALONE);
     let serving = tokio::spawn(http3.serve());
     let control = pair.client.accept_uni().await.expect("serves");
     serving.abort();

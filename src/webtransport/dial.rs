@@ -1,0 +1,77 @@
+//! A client's QUIC connection: the addresses of a name, tried one after the other.
+//! <https://www.rfc-editor.org/rfc/rfc8305#section-5>
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{ClientConfig, Connection, Endpoint};
+use tokio::task::JoinSet;
+
+use super::client::Failure;
+use super::connect_stream::lost;
+use super::endpoint;
+
+/// When an address has not answered for so long the next is tried as well: RFC 8305, section 5.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// Between addresses of this machine there is nothing to wait for.
+const LOCAL_ATTEMPT_DELAY: Duration = Duration::from_millis(10);
+/// Addresses of a name that are tried at most.
+const MAX_ADDRESSES: usize = 8;
+
+/// Where to, and how.
+pub(super) struct Address {
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// What the certificate has to name.
+    pub(super) server_name: String,
+    pub(super) config: ClientConfig,
+}
+
+/// A QUIC connection to the first address of the host that answers, and the endpoint that carries it.
+pub(super) async fn dial(target: &Address) -> Result<(Connection, Arc<Endpoint>), Failure> {
+    let addresses = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
+    let addresses = addresses.map_err(|error| Failure(format!("the server's name could not be resolved ({error})")))?;
+    let mut attempts = JoinSet::new();
+    let mut wait = Duration::ZERO;
+    for address in addresses.take(MAX_ADDRESSES) {
+        attempts.spawn(attempt(
+            target.config.clone(),
+            target.server_name.clone(),
+            address,
+            wait,
+        ));
+        wait += if address.ip().is_loopback() {
+            LOCAL_ATTEMPT_DELAY
+        } else {
+            ATTEMPT_DELAY
+        };
+    }
+    let mut failure = Failure("the server's name has no address".into());
+    while let Some(done) = attempts.join_next().await {
+        match done {
+            Ok(Ok(connected)) => return Ok(connected),
+            Ok(Err(error)) => failure = error,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_cancelled) => {}
+        }
+    }
+    Err(failure)
+}
+
+async fn attempt(
+    config: ClientConfig,
+    server_name: String,
+    address: SocketAddr,
+    wait: Duration,
+) -> Result<(Connection, Arc<Endpoint>), Failure> {
+    // A sleep of nothing still lasts until the timer's next millisecond.
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+    let endpoint = endpoint::for_clients(address).map_err(|error| Failure(error.to_string()))?;
+    let connecting = endpoint.connect_with(config, address, &server_name);
+    let connecting = connecting.map_err(|error| Failure(error.to_string()))?;
+    let connection = connecting.await.map_err(|error| Failure(lost(&error)))?;
+    Ok((connection, endpoint))
+}
