@@ -10,6 +10,7 @@ use super::credit::Inflow;
 
 /// Bytes that a stream holds before JavaScript has asked for them, so that a read needs no round trip to the task.
 pub(crate) const AHEAD: usize = 128 * 1024;
+
 #[derive(Default)]
 struct State {
     chunks: VecDeque<Bytes>,
@@ -21,6 +22,17 @@ struct State {
     /// JavaScript waits for bytes.
     awaited: bool,
     stopped: Option<u32>,
+}
+
+/// What there is for JavaScript.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// More than it has room for: so many, none of which it got.
+    Waiting(usize),
+    /// So many, which it got; none when it will be told of the next.
+    Taken(usize),
+    /// The last ones, which it got: the peer has finished.
+    Last(usize),
 }
 
 #[derive(Default)]
@@ -72,17 +84,20 @@ impl ReceiveQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many bytes there are. When there are none and more may come, JavaScript will be told.
-    pub(crate) fn available(&self) -> usize {
+    /// Takes all bytes, if they fit into `target`. When there are none and more may come, JavaScript will be told. What is
+    /// said and what is taken is one look: bytes that come between two would be taken and not told of.
+    pub(crate) fn receive(&self, target: &mut [u8]) -> Received {
         let mut state = self.state();
+        if state.bytes > target.len() {
+            return Received::Waiting(state.bytes);
+        }
         state.awaited = state.bytes == 0 && !state.finished;
-        state.bytes
-    }
-
-    /// Whether all has been taken and the peer has finished.
-    pub(crate) fn is_read(&self) -> bool {
-        let state = self.state();
-        state.finished && state.bytes == 0
+        let taken = self.take(&mut state, target);
+        if state.finished {
+            Received::Last(taken)
+        } else {
+            Received::Taken(taken)
+        }
     }
 
     /// How many bytes have come, in order; −1 when more of them may stand in QUIC.
@@ -100,8 +115,12 @@ impl ReceiveQueue {
         self.state().finished = true;
     }
 
-    pub(crate) fn read(&self, mut target: &mut [u8]) -> usize {
-        let mut state = self.state();
+    /// Takes bytes, as many as fit into `target`, and says how many.
+    pub(crate) fn read(&self, target: &mut [u8]) -> usize {
+        self.take(&mut self.state(), target)
+    }
+
+    fn take(&self, state: &mut State, mut target: &mut [u8]) -> usize {
         let before = state.bytes;
         while !target.is_empty()
             && let Some(chunk) = state.chunks.front_mut()
@@ -150,5 +169,76 @@ impl ReceiveQueue {
 
     pub(crate) fn stopped(&self) -> Option<u32> {
         self.state().stopped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(first: &'static [u8]) -> ReceiveQueue {
+        ReceiveQueue::new(Bytes::from_static(first), None)
+    }
+
+    #[test]
+    fn all_is_taken_or_nothing() {
+        let queue = queue(b"abc");
+        assert_eq!(queue.receive(&mut [0; 2]), Received::Waiting(3));
+        let mut target = [0; 4];
+        assert_eq!(queue.receive(&mut target), Received::Taken(3));
+        assert_eq!(&target, b"abc\0");
+    }
+
+    #[test]
+    fn whoever_found_nothing_is_told_of_the_next_bytes_once() {
+        let queue = queue(b"");
+        assert!(!queue.arrived(Bytes::from_static(b"a")));
+        assert_eq!(queue.receive(&mut [0; 4]), Received::Taken(1));
+        assert!(!queue.arrived(Bytes::from_static(b"b")));
+        assert_eq!(queue.receive(&mut [0; 4]), Received::Taken(1));
+        assert_eq!(queue.receive(&mut [0; 4]), Received::Taken(0));
+        assert!(queue.arrived(Bytes::from_static(b"c")));
+        assert!(!queue.arrived(Bytes::from_static(b"d")));
+    }
+
+    #[test]
+    fn the_last_bytes_are_told_as_such_and_nobody_waits_for_more() {
+        let queue = queue(b"abc");
+        queue.finish();
+        assert_eq!(queue.receive(&mut [0; 2]), Received::Waiting(3));
+        assert_eq!(queue.receive(&mut [0; 4]), Received::Last(3));
+        assert_eq!(queue.receive(&mut [0; 4]), Received::Last(0));
+    }
+
+    #[test]
+    fn bytes_that_come_while_others_are_taken_are_told_of_too() {
+        const CHUNKS: u32 = 60_000;
+        let queue = queue(b"");
+        let taken = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..CHUNKS {
+                    queue.arrived(Bytes::copy_from_slice(&number.to_be_bytes()));
+                    if number % 64 == 0 {
+                        // On one core too both get their turns.
+                        std::thread::yield_now();
+                    }
+                }
+                queue.finish();
+            });
+            let mut target = vec![0; CHUNKS as usize * 4];
+            let mut taken = Vec::new();
+            loop {
+                match queue.receive(&mut target) {
+                    Received::Taken(count) => taken.extend_from_slice(&target[..count]),
+                    Received::Last(count) => {
+                        taken.extend_from_slice(&target[..count]);
+                        return taken;
+                    }
+                    Received::Waiting(count) => unreachable!("there is room for {count}"),
+                }
+            }
+        });
+        let sent: Vec<_> = (0..CHUNKS).flat_map(u32::to_be_bytes).collect();
+        assert!(taken == sent, "{} of {} bytes", taken.len(), sent.len());
     }
 }

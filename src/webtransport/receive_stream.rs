@@ -17,7 +17,7 @@ use super::credit::Ending;
 use super::established::{Session, varint};
 use super::halves::Later;
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
-use super::receive_queue::{AHEAD, ReceiveQueue};
+use super::receive_queue::{AHEAD, ReceiveQueue, Received};
 use super::session::{WebTransportEvent, WebTransportSession};
 use super::streams::{ReceiveEnd, ReceiveHalf};
 use crate::error::{Error, ErrorName, Result};
@@ -58,16 +58,9 @@ impl WebTransportSession {
         let Some(queue) = self.halves.receive(key) else {
             return -1.0;
         };
-        let available = queue.available();
-        if available > target.len() {
-            return available as f64;
-        }
-        // No more than those: others may have come meanwhile, and JavaScript would not hear of them.
-        queue.read(&mut target[..available]);
-        if queue.is_read() {
-            -1.0 - available as f64
-        } else {
-            available as f64
+        match queue.receive(&mut target) {
+            Received::Waiting(count) | Received::Taken(count) => count as f64,
+            Received::Last(count) => -1.0 - count as f64,
         }
     }
 
