@@ -122,6 +122,9 @@ impl ReceiveHalf {
 
 /// Bytes that are read of a stream before JavaScript takes it, to see whether the peer gives it up.
 const UNTAKEN_AHEAD: usize = 4096;
+/// Streams of a kind that may have been read to their end before JavaScript takes them. QUIC counts those no longer: behind so
+/// many the others are not looked at, so that its limit on open streams bounds them all.
+const UNTAKEN_ENDED: usize = 128;
 
 /// A stream that has no JavaScript objects yet.
 #[derive(Default)]
@@ -144,6 +147,12 @@ struct Arrived {
 }
 
 impl Arrived {
+    /// Whether all that the peer sends on it has been read.
+    fn is_read(&self) -> bool {
+        let receive = self.stream.receive.as_ref();
+        receive.is_some_and(|half| half.end == Some(ReceiveEnd::Finished))
+    }
+
     /// Ready when the peer has given up the whole stream. Half a stream may still be of use.
     fn poll_given_up(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Some(half) = &mut self.stream.receive
@@ -167,7 +176,7 @@ impl Arrived {
 
 #[derive(Default)]
 struct OneWay {
-    /// The peer's streams that JavaScript has not taken. QUIC's limit on open streams bounds it.
+    /// The peer's streams that JavaScript has not taken. QUIC's limit on open streams bounds it, with [`UNTAKEN_ENDED`].
     incoming: VecDeque<Arrived>,
     /// JavaScript found none and wants to be told.
     awaited: bool,
@@ -186,9 +195,12 @@ struct State {
 impl OneWay {
     /// Moves the streams that the peer has given up into `given_up`.
     fn poll_given_up(&mut self, context: &mut Context<'_>, given_up: &mut Vec<Stream>) {
-        let mut index = 0;
-        while let Some(arrived) = self.incoming.get_mut(index) {
+        let (mut index, mut ended) = (0, 0);
+        while ended < UNTAKEN_ENDED
+            && let Some(arrived) = self.incoming.get_mut(index)
+        {
             if arrived.poll_given_up(context).is_pending() {
+                ended += usize::from(arrived.is_read());
                 index += 1;
             } else if let Some(arrived) = self.incoming.remove(index) {
                 given_up.push(arrived.stream);
@@ -283,7 +295,13 @@ impl Streams {
         let mut state = self.state();
         let way = state.of(direction);
         match way.incoming.pop_front() {
-            Some(Arrived { stream, .. }) => Some(state.key(stream)),
+            Some(Arrived { stream, .. }) => {
+                if way.incoming.len() >= UNTAKEN_ENDED {
+                    // One more may be looked at.
+                    self.left.notify_one();
+                }
+                Some(state.key(stream))
+            }
             None => {
                 way.awaited = true;
                 None
@@ -347,5 +365,45 @@ impl Streams {
             left.extend(state.of(way).incoming.drain(..).map(|arrived| arrived.stream));
         }
         left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::webtransport::task::tests::pair_with;
+
+    #[tokio::test]
+    async fn no_more_streams_than_so_many_are_read_to_their_end_before_a_script_takes_them() {
+        let mut limits = quinn::TransportConfig::default();
+        limits.max_concurrent_uni_streams(VarInt::from_u32(1000));
+        let pair = pair_with(limits.into()).await;
+        let streams = Streams::default();
+        for _ in 0..2 * UNTAKEN_ENDED {
+            let mut near = pair.client.open_uni().await.expect("opens");
+            near.write_all(b"x").await.expect("takes");
+            near.finish().expect("open");
+            let far = pair.server.accept_uni().await.expect("comes");
+            near.stopped().await.expect("is acknowledged");
+            let receive = Some(ReceiveHalf::new(far, Bytes::new()));
+            let _untaken = streams.arrived(Direction::Unidirectional, Stream { send: None, receive });
+        }
+        let mut given_up = pin!(streams.given_up());
+        let mut read = || {
+            let polled = given_up.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+            let state = streams.state();
+            state
+                .unidirectional
+                .incoming
+                .iter()
+                .filter(|arrived| arrived.is_read())
+                .count()
+        };
+        assert_eq!(read(), UNTAKEN_ENDED);
+        assert!(streams.accept(Direction::Unidirectional).is_some());
+        assert_eq!(read(), UNTAKEN_ENDED);
     }
 }

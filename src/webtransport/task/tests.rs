@@ -26,7 +26,7 @@ pub(in crate::webtransport) async fn pair() -> Pair {
 }
 
 /// With these limits of the server's.
-pub(super) async fn pair_with(limits: Arc<TransportConfig>) -> Pair {
+pub(in crate::webtransport) async fn pair_with(limits: Arc<TransportConfig>) -> Pair {
     let key = rcgen::KeyPair::generate().expect("a key");
     let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).expect("sound");
     params.not_before = time::OffsetDateTime::now_utc() - time::Duration::HOUR;
