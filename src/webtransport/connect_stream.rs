@@ -99,6 +99,11 @@ impl ConnectStream {
         self.frames.next().await
     }
 
+    /// Tells the peer that nobody wants the rest of what it sends.
+    pub(crate) fn stop(&mut self, code: ErrorCode) {
+        self.frames.stop(code);
+    }
+
     /// Ends both directions with a code.
     pub(crate) fn abort(&mut self, code: ErrorCode) {
         // An error means that it has ended already.

@@ -16,7 +16,7 @@ use super::http3::Field;
 use super::http3::Violation;
 use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError};
 use super::http3::error_code::ErrorCode;
-use super::http3::frame::{self, Frame};
+use super::http3::frame::{self, Frame, LONG_HEADERS};
 use super::http3::request::Request;
 use super::limits::CLOSE_TIMEOUT;
 use super::listener::Shared;
@@ -82,6 +82,11 @@ pub(super) async fn serve(shared: Arc<Shared>, http3: Arc<Http3>, client: Arc<[S
                 return stream.punish(&http3.quic, &violation);
             }
         },
+        Ok(Err(Broken::Violation(LONG_HEADERS))) => {
+            // An answer is whole without the rest of the request: RFC 9114, section 4.1.
+            stream.stop(ErrorCode::H3_NO_ERROR);
+            431
+        }
         Ok(Err(Broken::Violation(violation))) => {
             http3.refuse(id);
             return stream.punish(&http3.quic, &violation);

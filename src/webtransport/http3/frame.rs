@@ -16,6 +16,11 @@ const MAX_PUSH_ID: u64 = 0x0d;
 /// The largest payload that is held as a whole: HEADERS and SETTINGS. DATA passes through, the rest is skipped.
 pub(crate) const MAX_PAYLOAD: u64 = super::qpack::MAX_FIELD_SECTION_SIZE as u64;
 
+/// The request fails, and no other: RFC 9114, section 4.2.2.
+pub(crate) const LONG_HEADERS: Violation =
+    Violation::stream(ErrorCode::H3_EXCESSIVE_LOAD, "a field section is longer than we take");
+const LONG_FRAME: Violation = Violation::connection(ErrorCode::H3_EXCESSIVE_LOAD, "a frame is longer than we take");
+
 /// A frame, or the next piece of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
@@ -143,21 +148,18 @@ impl FrameDecoder {
                 "SETTINGS is the first control frame",
             ));
         }
-        let collect = |kind, limit| match usize::try_from(length) {
+        let collect = |kind, limit, too_long| match usize::try_from(length) {
             Ok(length) if length as u64 <= limit => Ok(State::Collect { kind, length }),
-            _ => Err(Violation::connection(
-                ErrorCode::H3_EXCESSIVE_LOAD,
-                "a frame is longer than we take",
-            )),
+            _ => Err(too_long),
         };
         match (kind, self.carrier) {
             (DATA, Carrier::Request) => Ok(after(length, |left| State::PassThrough { left })),
-            (HEADERS, Carrier::Request) => collect(Collected::Headers, MAX_PAYLOAD),
+            (HEADERS, Carrier::Request) => collect(Collected::Headers, MAX_PAYLOAD, LONG_HEADERS),
             (SETTINGS, Carrier::Control) if self.settings == Order::Awaited => {
                 self.settings = Order::Seen;
-                collect(Collected::Settings, MAX_PAYLOAD)
+                collect(Collected::Settings, MAX_PAYLOAD, LONG_FRAME)
             }
-            (GOAWAY, Carrier::Control) => collect(Collected::Goaway, 8),
+            (GOAWAY, Carrier::Control) => collect(Collected::Goaway, 8, LONG_FRAME),
             (CANCEL_PUSH | MAX_PUSH_ID, Carrier::Control) => Ok(after(length, |left| State::Skip { left })),
             (DATA | HEADERS | PUSH_PROMISE, Carrier::Control)
             | (SETTINGS | GOAWAY | CANCEL_PUSH | MAX_PUSH_ID | PUSH_PROMISE, Carrier::Request)
@@ -341,6 +343,19 @@ mod tests {
                 code,
                 "{stream:?}"
             );
+        }
+    }
+
+    #[test]
+    fn headers_that_are_too_long_end_their_request_only() {
+        for (carrier, kind, expected) in [
+            (Carrier::Request, HEADERS, LONG_HEADERS),
+            (Carrier::Control, SETTINGS, LONG_FRAME),
+        ] {
+            let mut stream = Vec::new();
+            varint::write(&mut stream, kind);
+            varint::write(&mut stream, MAX_PAYLOAD + 1);
+            assert_eq!(decode(carrier, &stream, 1).expect_err("too long"), expected);
         }
     }
 
