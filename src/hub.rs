@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
+use napi::Env;
 use napi::bindgen_prelude::{BufferSlice, Function};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Status};
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use tokio::sync::Notify;
 
@@ -41,8 +41,6 @@ const WORD: usize = size_of::<u32>();
 const ASCII: u32 = 1 << 16;
 /// Flag beside the kind: the payload is not in the batch but has to be asked for.
 const BESIDE: u32 = 1 << 17;
-
-type Wake = ThreadsafeFunction<(), (), (), Status, false, true, 0>;
 
 struct Record {
     id: u32,
@@ -87,7 +85,8 @@ struct Shared {
     back: Mutex<Back>,
     /// What JavaScript is taking from; only its thread locks it.
     front: Mutex<Batch>,
-    wake: Wake,
+    /// Wakes JavaScript.
+    wake: Box<dyn Fn() + Send + Sync>,
     ended: AtomicBool,
     environment: Arc<Environment>,
     /// See [`Hub::panic_at_next_event`]; ids begin at 1.
@@ -106,10 +105,31 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            back: Mutex::default(),
+            front: Mutex::default(),
+            wake: Box::new(wake),
+            ended: AtomicBool::new(false),
+            environment: Arc::default(),
+            panicking: AtomicU32::new(0),
+        })
+    }
+
+    fn port(self: &Arc<Self>, id: u32) -> Arc<Port> {
+        Arc::new(Port {
+            shared: self.clone(),
+            id,
+            undelivered: AtomicUsize::new(0),
+            room: Notify::new(),
+            on_room: OnceLock::new(),
+            ended: AtomicBool::new(false),
+        })
+    }
+
     fn call(&self) {
         if !self.ended.load(Ordering::Acquire) {
-            // Anything but Ok means that the environment is closing: its end hook does the rest.
-            let _closing = self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            (self.wake)();
         }
     }
 
@@ -135,13 +155,9 @@ impl Hub {
             .build_threadsafe_function::<()>()
             .weak::<true>()
             .build_callback(|_| Ok(()))?;
-        let shared = Arc::new(Shared {
-            back: Mutex::default(),
-            front: Mutex::default(),
-            wake,
-            ended: AtomicBool::new(false),
-            environment: Arc::default(),
-            panicking: AtomicU32::new(0),
+        let shared = Shared::new(move || {
+            // Anything but Ok means that the environment is closing: its end hook does the rest.
+            let _closing = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         });
         env.add_env_cleanup_hook(shared.clone(), |shared| shared.end())?;
         Ok(Self { shared })
@@ -205,14 +221,7 @@ impl Hub {
 
     /// The way up for the object that `web/hub.ts` registered under `id`.
     pub(crate) fn port(&self, id: u32) -> Arc<Port> {
-        Arc::new(Port {
-            shared: self.shared.clone(),
-            id,
-            undelivered: AtomicUsize::new(0),
-            room: Notify::new(),
-            on_room: OnceLock::new(),
-            ended: AtomicBool::new(false),
-        })
+        self.shared.port(id)
     }
 }
 
@@ -457,3 +466,6 @@ impl Drop for Guard {
         self.port.emit_terminal(event, a, b, Payload::None);
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,6 +1,8 @@
 // Sessions that share a connection: allowPooling. A server tells how many connections it has by refusing more.
 
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import webwire from '../../index.js';
@@ -127,6 +129,15 @@ test('a server that lets nobody share gives each a connection', async (context) 
   await assert.rejects(pooled(context, listener).ready, isSessionError);
 });
 
+test('no more sessions share a connection than the server says', async (context) => {
+  const listener = await startServer(context, { maxConnections: 3, maxSessionsPerConnection: 2 });
+  const sessions = await openAtOnce(context, listener, 5);
+  await Promise.all(sessions.map((session, index) => exercise(session, index + 1)));
+  // The third connection has room for one.
+  sessions.push(await open(context, listener));
+  await assert.rejects(pooled(context, listener).ready, isSessionError);
+});
+
 for (const closer of ['client', 'server']) {
   test(`a session that the ${closer} closes leaves the others alone, and makes room`, async (context) => {
     const listener = await startServer(context, { maxConnections: 1 });
@@ -159,8 +170,9 @@ test('a connection ends with its last session', async (context) => {
   await exercise({ client: other, server: await accepted }, 1);
 });
 
-test('a session that is given up while it connects does not take the others with it', async (context) => {
-  const listener = await startServer(context, { maxConnections: 1 });
+test('a session that is given up while it connects does not fail the others', async (context) => {
+  // Whether the second has joined the first one's attempt by now is up to the threads.
+  const listener = await startServer(context, { maxConnections: 2 });
   const first = pooled(context, listener);
   const second = pooled(context, listener);
   first.close();
@@ -168,6 +180,21 @@ test('a session that is given up while it connects does not take the others with
   const server = await (await listener.request()).accept();
   await second.ready;
   await exercise({ client: second, server }, 1);
+});
+
+test('a session that is given up while it waits for its answer leaves the others alone', async (context) => {
+  const listener = await startServer(context, { maxConnections: 1 });
+  const clients = ['first', 'second'].map((name) => pooled(context, listener, { headers: { 'x-name': name } }));
+  const requests = {};
+  for (const _ of clients) {
+    const request = await listener.request();
+    requests[request.headers.get('x-name')] = request;
+  }
+  clients[0].close();
+  await assert.rejects(clients[0].ready, isSessionError);
+  const server = await requests.second.accept();
+  await clients[1].ready;
+  await exercise({ client: clients[1], server }, 1);
 });
 
 test('a session that is rejected leaves the others alone', async (context) => {
@@ -282,6 +309,20 @@ test('sessions that are pooled drain together, and a new one goes elsewhere', as
   await ended;
 });
 
+test('a worker that is terminated while it connects leaves nothing behind', async (context) => {
+  const listener = await startServer(context);
+  const mine = await open(context, listener);
+  const requests = [listener.request(), listener.request()];
+  const worker = new Worker(new URL('./pooling-worker.mjs', import.meta.url), {
+    workerData: { url: listener.url, cert: listener.cert, waits: true },
+  });
+  await once(worker, 'message');
+  await Promise.all(requests);
+  await worker.terminate();
+  await exercise(mine, 1);
+  await exercise(await open(context, listener), 2);
+});
+
 test('a worker that is terminated ends its sessions and nobody else’s', async (context) => {
   const listener = await startServer(context);
   const mine = await open(context, listener);
@@ -294,4 +335,58 @@ test('a worker that is terminated ends its sessions and nobody else’s', async 
   await worker.terminate();
   await Promise.allSettled(theirs.map((session) => session.closed));
   await exercise(mine, 1);
+});
+
+/** A process with three sessions of one connection: `{ child, sessions }`. */
+async function startProcess(context, how, options) {
+  const listener = await startServer(context, { maxConnections: 1, ...options });
+  const child = fork(new URL('pooling-process.mjs', import.meta.url), { execArgv: ['--expose-gc'] });
+  context.after(() => child.kill('SIGKILL'));
+  const exited = once(child, 'exit');
+  child.send({ url: listener.url, cert: listener.cert, how });
+  const sessions = [];
+  for (let count = 0; count < 3; count += 1) sessions.push(await (await listener.request()).accept());
+  for (const { closed } of sessions) closed.catch(() => {});
+  return { child, exited, listener, sessions };
+}
+
+/** What the other process sends back of what it is sent. */
+async function isEchoed(session) {
+  await writeAll(await session.createUnidirectionalStream(), Uint8Array.of(1, 2, 3));
+  assert.deepEqual([...(await readAll(await next(session.incomingUnidirectionalStreams)))], [1, 2, 3]);
+}
+
+test('sessions that nothing refers to are collected, and the connection stays for the others', async (context) => {
+  const { exited, sessions } = await startProcess(context, 'collected');
+  const open = new Set(sessions);
+  for (const session of sessions) session.closed.then(() => open.delete(session));
+  while (open.size > 1) await Promise.race([...open].map(({ closed }) => closed));
+  const [kept] = open;
+  await isEchoed(kept);
+  assert.deepEqual(await kept.closed, { closeCode: 0, reason: '' });
+  assert.deepEqual(await exited, [0, null]);
+});
+
+test('a process with pooled sessions ends when its script says so', async (context) => {
+  const { exited, sessions } = await startProcess(context, 'exit', { idleTimeoutMs: 2000 });
+  assert.deepEqual(await exited, [0, null]);
+  await Promise.allSettled(sessions.map(({ closed }) => closed));
+});
+
+test('a process ends with the last of its pooled sessions', async (context) => {
+  const { exited, sessions } = await startProcess(context, 'closed');
+  await Promise.all(sessions.map(isEchoed));
+  for (const { closed } of sessions) assert.deepEqual(await closed, { closeCode: 0, reason: '' });
+  assert.deepEqual(await exited, [0, null]);
+});
+
+test('a defect of ours that ends a connection ends all its sessions, and the next one has another', async (context) => {
+  const { child, exited, listener, sessions } = await startProcess(context, 'panic', { maxConnections: 2 });
+  await once(child, 'message');
+  const requests = listener.request();
+  await Promise.all(sessions.map(({ datagrams }) => datagrams.createWritable().getWriter().write(Uint8Array.of(1))));
+  await Promise.all(sessions.map(({ closed }) => assert.rejects(closed, isSessionError)));
+  await isEchoed(await (await requests).accept());
+  assert.deepEqual(await once(child, 'message'), [{ sources: ['session', 'session', 'session'] }, undefined]);
+  assert.deepEqual(await exited, [0, null]);
 });

@@ -59,10 +59,10 @@ pub(crate) enum Pooling {
 
 /// The same, ready to dial.
 pub(crate) struct Target {
-    address: Address,
+    pub(super) address: Address,
     request: ConnectRequest,
     /// What a connection must have been made for to be this session's too; `None` when it has its own.
-    key: Option<Key>,
+    pub(super) key: Option<Key>,
 }
 
 impl TryFrom<Options> for Target {
@@ -165,8 +165,9 @@ pub(crate) async fn run(
 ) {
     let establishing = tokio::time::timeout(ESTABLISH_TIMEOUT, establish(target, &port, &environment));
     let established = tokio::select! {
-        established = establishing => established,
+        biased;
         () = abandoned.cancelled() => Ok(Err(Failure("the session was given up".into()))),
+        established = establishing => established,
     };
     let established = established.unwrap_or_else(|_| Err(Failure("the server did not answer in time".into())));
     let established = match established {
@@ -237,19 +238,13 @@ impl Drop for Entered {
 }
 
 /// Why a connection does not take a session.
-enum Refused {
+pub(super) enum Refused {
     /// Others have come first.
     Full,
     /// It is going away, or gone, and nobody has answered.
     Here(Failure),
     /// No other would either.
     Everywhere(Failure),
-}
-
-impl From<Broken> for Refused {
-    fn from(broken: Broken) -> Self {
-        Self::Everywhere(broken.into())
-    }
 }
 
 impl From<Failure> for Refused {
@@ -268,8 +263,11 @@ async fn establish(target: Target, port: &Arc<Port>, environment: &Arc<Environme
             None => Lease::dedicated(&address, environment),
             Some(key) => Lease::pooled(key, &address, environment, wanted),
         };
-        let http3 = lease.open().await?;
-        match ask(&http3, &request, port).await {
+        let asked = match lease.open().await {
+            Ok(http3) => ask(&http3, &request, port).await,
+            Err(refused) => Err(refused),
+        };
+        match asked {
             Ok((own, stream, response)) => {
                 return Ok(Established {
                     lease,
@@ -304,12 +302,10 @@ async fn ask(
     }
     let opened = http3.quic.open_bi().await;
     let (send, receive) = opened.map_err(|error| Refused::Here(Failure(lost(&error))))?;
-    let mut stream = ConnectStream::new(send, receive, bytes::Bytes::new());
+    let mut asking = Asking(Some(ConnectStream::new(send, receive, bytes::Bytes::new())));
+    let stream = asking.stream();
     let session = http3.session(stream.id(), port.clone());
-    if http3.enter(&session).is_none() {
-        stream.abort(ErrorCode::H3_REQUEST_CANCELLED);
-        return Err(Refused::Full);
-    }
+    http3.enter(&session).ok_or(Refused::Full)?;
     let own = Entered {
         http3: http3.clone(),
         session,
@@ -320,42 +316,90 @@ async fn ask(
     }
     let answered = tokio::select! {
         biased;
-        answered = answer(&mut stream, request) => answered,
-        () = http3.excluded(own.session.id) => {
-            stream.abort(ErrorCode::H3_REQUEST_CANCELLED);
-            Err(going_away())
-        }
+        answered = answer(stream, request) => answered,
+        () = http3.excluded(own.session.id) => Err(Unanswered::Refused(going_away())),
     };
     match answered {
-        Ok(response) => Ok((own, stream, response)),
-        Err(refused) => {
+        Ok(response) => Ok((own, asking.granted(), response)),
+        Err(unanswered) => {
+            let refused = match unanswered {
+                Unanswered::Refused(refused) => refused,
+                Unanswered::Violation(violation) => {
+                    stream.punish(&http3.quic, &violation);
+                    Refused::Everywhere(Broken::Violation(violation).into())
+                }
+            };
             own.session.end(Duration::ZERO).await;
             Err(refused)
         }
     }
 }
 
+/// The stream of a request, which is taken back when nobody waits for its answer any more: quinn would finish it, and a server
+/// that grants it would see a session that ends in good order.
+struct Asking(Option<ConnectStream>);
+
+impl Asking {
+    fn stream(&mut self) -> &mut ConnectStream {
+        self.0.as_mut().expect("it is there until the session is granted")
+    }
+
+    fn granted(mut self) -> ConnectStream {
+        self.0.take().expect("a session is granted once")
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if let Some(stream) = &mut self.0 {
+            // What has ended already, with another code, stays so.
+            stream.abort(ErrorCode::H3_REQUEST_CANCELLED);
+        }
+    }
+}
+
+/// Why there is no answer to a request, or none that grants a session.
+enum Unanswered {
+    Refused(Refused),
+    /// The server broke the protocol, and is to be told.
+    Violation(Violation),
+}
+
+impl From<Refused> for Unanswered {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        Self::Refused(failure.into())
+    }
+}
+
 /// Waits for the final answer to CONNECT.
-async fn answer(stream: &mut ConnectStream, request: &ConnectRequest) -> Result<ConnectResponse, Refused> {
+async fn answer(stream: &mut ConnectStream, request: &ConnectRequest) -> Result<ConnectResponse, Unanswered> {
     loop {
         let section = match stream.next().await {
             Ok(Some(Frame::Headers(section))) => section,
             Ok(Some(Frame::Data(_))) => {
                 let rule = "data before an answer";
-                return Err(Broken::Violation(Violation::connection(ErrorCode::H3_FRAME_UNEXPECTED, rule)).into());
+                let violation = Violation::connection(ErrorCode::H3_FRAME_UNEXPECTED, rule);
+                return Err(Unanswered::Violation(violation));
             }
             Ok(Some(Frame::Settings(_) | Frame::Goaway(_))) => unreachable!("a request's decoder refuses them"),
             Ok(None) => return Err(Failure("the server ended the stream without an answer".into()).into()),
             // Nobody has looked at it: RFC 9114, section 4.1.1.
             Err(Broken::Reset(code)) if code == varint(ErrorCode::H3_REQUEST_REJECTED) => {
-                return Err(Refused::Here(Failure("the server takes no more sessions".into())));
+                return Err(Refused::Here(Failure("the server takes no more sessions".into())).into());
             }
-            Err(Broken::Lost(error)) => return Err(Refused::Here(Failure(lost(&error)))),
-            Err(broken @ (Broken::Reset(_) | Broken::Violation(_))) => return Err(broken.into()),
+            Err(Broken::Lost(error)) => return Err(Refused::Here(Failure(lost(&error))).into()),
+            Err(Broken::Violation(violation)) => return Err(Unanswered::Violation(violation)),
+            Err(broken @ Broken::Reset(_)) => return Err(Failure::from(broken).into()),
         };
         let response = match ConnectResponse::decode(&section) {
             Ok(response) => response,
-            Err(MessageError::Malformed(violation)) => return Err(Broken::Violation(violation).into()),
+            Err(MessageError::Malformed(violation)) => return Err(Unanswered::Violation(violation)),
             Err(MessageError::TooLarge) => return Err(Failure("the server's headers are too large".into()).into()),
         };
         match response.status {

@@ -15,10 +15,13 @@ use super::streams::Direction;
 /// The most that one stream takes at once, so that the others get theirs.
 const PIECE: u64 = 64 * 1024;
 
+/// Who opens streams.
+const OPENER: u64 = u64::MAX;
+
 struct State {
     flow: FlowControl,
-    /// Who waits for more of each unit.
-    waiting: [Vec<Waker>; 3],
+    /// Who waits for more of each unit: the streams of [`Credit::leave`], and who opens streams.
+    waiting: [Vec<(u64, Waker)>; 3],
     broken: Option<Violation>,
 }
 
@@ -58,7 +61,7 @@ impl Credit {
         };
         // The peer was blocked, for one, and now is not.
         self.to_say.notify_one();
-        for waker in woken.into_iter().flatten() {
+        for (_, waker) in woken.into_iter().flatten() {
             waker.wake();
         }
         Ok(())
@@ -69,8 +72,13 @@ impl Credit {
         self.state().flow.say().map(Capsule::from)
     }
 
-    /// Takes some of what the peer allows, `wanted` at most. What is not used is given back by [`Credit::unspend`].
-    pub(crate) fn poll_spend(&self, unit: Unit, wanted: usize, context: &mut Context<'_>) -> Poll<usize> {
+    /// Takes some of the bytes that the peer allows for the stream of that number, `wanted` at most. What is not used is given
+    /// back by [`Credit::unspend`].
+    pub(crate) fn poll_spend_bytes(&self, stream: u64, wanted: usize, context: &mut Context<'_>) -> Poll<usize> {
+        self.poll_spend(Unit::Data, stream, wanted, context)
+    }
+
+    fn poll_spend(&self, unit: Unit, who: u64, wanted: usize, context: &mut Context<'_>) -> Poll<usize> {
         if wanted == 0 {
             return Poll::Ready(0);
         }
@@ -78,14 +86,19 @@ impl Credit {
         let spent = state.flow.spend(unit, PIECE.min(wanted as u64));
         if spent == 0 {
             let waiting = &mut state.waiting[unit as usize];
-            if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
-                waiting.push(context.waker().clone());
+            if !waiting.iter().any(|(_, waker)| waker.will_wake(context.waker())) {
+                waiting.push((who, context.waker().clone()));
             }
             drop(state);
             self.to_say.notify_one();
             return Poll::Pending;
         }
         Poll::Ready(usize::try_from(spent).expect("it is at most a piece"))
+    }
+
+    /// The stream of that number has ended, and waits for nothing.
+    pub(crate) fn leave(&self, stream: u64) {
+        self.state().waiting[Unit::Data as usize].retain(|(who, _)| *who != stream);
     }
 
     /// Takes as many bytes as are to be sent as a whole, or none.
@@ -115,7 +128,7 @@ impl Credit {
             state.flow.unspend(unit, unused as u64);
             std::mem::take(&mut state.waiting[unit as usize])
         };
-        for waker in woken {
+        for (_, waker) in woken {
             waker.wake();
         }
     }
@@ -123,7 +136,7 @@ impl Credit {
     /// Waits until the peer allows one more stream. Cancel safe; what the guard is not told of is given back.
     pub(crate) async fn stream(&self, direction: Direction) -> Reserved<'_> {
         let unit = unit(direction);
-        poll_fn(|context| self.poll_spend(unit, 1, context)).await;
+        poll_fn(|context| self.poll_spend(unit, OPENER, 1, context)).await;
         Reserved { credit: self, unit }
     }
 
@@ -304,3 +317,6 @@ impl Drop for Inflow {
         self.credit.release(Unit::Data, bytes);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use quinn::Connection as Quic;
 use tokio::sync::watch;
 
-use super::client::Failure;
+use super::client::{Failure, Refused};
 use super::connect_stream::{Broken, lost};
 use super::dial::{Address, dial};
 use super::established::varint;
@@ -94,16 +94,15 @@ impl Lease {
             let same: Vec<_> = same.filter_map(|(_, connection)| connection.upgrade()).collect();
             // To a server that lets nobody share there is nothing to wait for.
             let alone = same.iter().any(|connection| connection.is_alone());
-            let open = same.iter().find(|connection| connection.has_room());
-            let connecting = same.iter().find(|connection| !alone && connection.is_connecting());
-            for connection in open.into_iter().chain(connecting) {
-                if connection.lease() {
-                    let connection = connection.clone();
-                    return Self {
-                        connection,
-                        joined: true,
-                    };
-                }
+            let open = same.iter().filter(|connection| connection.has_room());
+            let connecting = same.iter().filter(|connection| !alone && connection.is_connecting());
+            // Some of them may be ending: their last session has gone.
+            if let Some(connection) = open.chain(connecting).find(|connection| connection.lease()) {
+                let connection = connection.clone();
+                return Self {
+                    connection,
+                    joined: true,
+                };
             }
         }
         let connection = Connection::begin(address, Shares::client(), environment);
@@ -120,15 +119,15 @@ impl Lease {
     }
 
     /// Waits until the connection is open. Cancel safe.
-    pub(super) async fn open(&self) -> Result<Arc<Http3>, Failure> {
+    pub(super) async fn open(&self) -> Result<Arc<Http3>, Refused> {
         let mut phase = self.connection.phase.subscribe();
         let open = phase.wait_for(|phase| !matches!(phase, Phase::Connecting)).await;
         match &*open.expect("the lease holds the sender") {
             Phase::Connecting => unreachable!("waited for"),
             Phase::Open(http3) => Ok(http3.clone()),
-            Phase::Failed(failure) => Err(failure.clone()),
-            Phase::Ended => Err(Failure("the connection has ended".into())),
-            Phase::Defect => Err(Failure("an internal error ended the connection".into())),
+            Phase::Failed(failure) => Err(Refused::Everywhere(failure.clone())),
+            Phase::Ended => Err(Refused::Here(Failure("the connection has ended".into()))),
+            Phase::Defect => Err(Refused::Here(Failure("an internal error ended the connection".into()))),
         }
     }
 
@@ -281,3 +280,6 @@ impl Drop for Guard {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

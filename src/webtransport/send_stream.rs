@@ -133,10 +133,17 @@ struct Task {
 impl Drop for Task {
     fn drop(&mut self) {
         self.queue.over(&self.session);
+        if let Some(credit) = &self.session.credit {
+            credit.leave(id(&self.stream));
+        }
         if let Some(turn) = &self.turn {
             self.session.turnstile.leave(turn);
         }
     }
+}
+
+fn id(stream: &SendStream) -> u64 {
+    VarInt::from(stream.id()).into_inner()
 }
 
 /// How a stream ended that was not finished.
@@ -327,7 +334,7 @@ fn poll_write_within(
             }
             length
         }
-        (None, Some(front)) => ready!(credit.poll_spend(Unit::Data, front.len().min(most), context)),
+        (None, Some(front)) => ready!(credit.poll_spend_bytes(id(stream), front.len().min(most), context)),
         (None, None) => return poll_write(stream, held, most, context),
     };
     let written = poll_write(stream, held, granted, context);

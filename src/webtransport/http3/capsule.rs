@@ -120,9 +120,10 @@ impl CapsuleDecoder {
                 (CLOSE_SESSION, _) => return Err(malformed("CLOSE_WEBTRANSPORT_SESSION has a wrong length")),
                 (DRAIN_SESSION, 0) => return Ok(Some(Capsule::DrainSession)),
                 (DRAIN_SESSION, _) => return Err(malformed("DRAIN_WEBTRANSPORT_SESSION is empty")),
-                (MAX_STREAM_DATA | STREAM_DATA_BLOCKED, left) => {
-                    self.state = skip(left);
-                    return Ok(Some(Said::OfOneStream.into()));
+                // Section 5.4: whether sessions are limited or not.
+                (MAX_STREAM_DATA | STREAM_DATA_BLOCKED, _) => {
+                    let rule = "QUIC limits the data of a stream";
+                    return Err(Violation::stream(ErrorCode::WT_FLOW_CONTROL_ERROR, rule));
                 }
                 (kind, length) => {
                     self.state = match (flow_control(kind), length) {
@@ -210,7 +211,6 @@ impl Capsule {
                     Said::Blocked(Unit::Data, limit) => (DATA_BLOCKED, limit),
                     Said::Blocked(Unit::Bidirectional, limit) => (STREAMS_BLOCKED_BIDI, limit),
                     Said::Blocked(Unit::Unidirectional, limit) => (STREAMS_BLOCKED_UNI, limit),
-                    Said::OfOneStream => (STREAM_DATA_BLOCKED, 0),
                 };
                 varint::write(&mut out, kind);
                 varint::write(&mut out, varint::len(limit) as u64);
@@ -304,8 +304,8 @@ mod tests {
             }
         }
         for kind in [0x190B_4D3E, 0x190B_4D42] {
-            let capsules = decode(&capsule(kind, &[0, 1]), 3).expect("valid");
-            assert_eq!(capsules, [Capsule::from(Said::OfOneStream)]);
+            let wrong = decode(&capsule(kind, &[0, 1]), 3).expect_err("prohibited");
+            assert_eq!(wrong.code, ErrorCode::WT_FLOW_CONTROL_ERROR);
         }
         for wrong in [&[][..], &[0x40], &[1, 2], &[0; 9]] {
             let wrong = decode(&capsule(0x190B_4D3D, wrong), 3).expect_err("wrong");

@@ -47,8 +47,6 @@ pub(crate) enum Said {
     Max(Unit, u64),
     /// WT_DATA_BLOCKED, WT_STREAMS_BLOCKED: more than this limit is wanted.
     Blocked(Unit, u64),
-    /// WT_MAX_STREAM_DATA, WT_STREAM_DATA_BLOCKED, which HTTP/3 has no use for.
-    OfOneStream,
 }
 
 /// No more streams can have numbers.
@@ -193,7 +191,8 @@ impl FlowControl {
         };
         let account = &mut self.granting[unit as usize];
         if settled && account.blocked {
-            account.lost = account.told - account.received;
+            // A peer that has overdrawn is about to be told.
+            account.lost = account.told.saturating_sub(account.received);
         }
     }
 
@@ -222,7 +221,6 @@ impl FlowControl {
                 }
                 Ok(None)
             }
-            Said::OfOneStream => Err(violation("QUIC limits the data of a stream")),
         }
     }
 
@@ -301,7 +299,6 @@ mod tests {
         assert!(flow().hear(Said::Max(Unit::Data, 9)).is_err());
         assert!(flow().hear(Said::Max(Unit::Data, (1 << 62) - 1)).is_ok());
         assert!(flow().hear(Said::Max(Unit::Bidirectional, (1 << 60) + 1)).is_err());
-        assert!(flow().hear(Said::OfOneStream).is_err());
     }
 
     #[test]
@@ -311,6 +308,14 @@ mod tests {
             assert_eq!(flow.received(unit, limit), Ok(()));
             assert_eq!(code(flow.received(unit, 1)), ErrorCode::WT_FLOW_CONTROL_ERROR);
         }
+    }
+
+    #[test]
+    fn a_peer_that_has_taken_too_much_gets_nothing_for_saying_that_it_is_blocked() {
+        let mut flow = flow();
+        flow.received(Unit::Bidirectional, 5).expect_err("too many");
+        assert_eq!(flow.hear(Said::Blocked(Unit::Bidirectional, 4)), Ok(None));
+        assert_eq!(flow.say(), None);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(crate) struct Settings {
     pub(crate) enable_connect_protocol: bool,
     /// Datagrams are understood (RFC 9297), by its own or the old draft's identifier.
     pub(crate) h3_datagram: bool,
-    /// How many WebTransport sessions it takes at once by any of the drafts; 0 is none.
+    /// How many WebTransport sessions it takes at once, by the latest draft that it speaks; 0 is none.
     pub(crate) max_sessions: u64,
     /// What it lets each session use up at first.
     pub(crate) initial: Limits,
@@ -75,6 +75,7 @@ impl Settings {
     pub(crate) fn decode(mut payload: &[u8]) -> Result<Self, Violation> {
         let mut settings = Self::default();
         let mut seen = Vec::new();
+        let mut max_sessions_draft_13 = 0;
         while !payload.is_empty() {
             let (identifier, length) = varint::read(payload).ok_or(TRUNCATED)?;
             payload = &payload[length..];
@@ -98,7 +99,7 @@ impl Settings {
                 }
                 MAX_SESSIONS_DRAFT_07 => settings.max_sessions = settings.max_sessions.max(value),
                 MAX_SESSIONS_DRAFT_13 => {
-                    settings.max_sessions = settings.max_sessions.max(value);
+                    max_sessions_draft_13 = value;
                     settings.flow_control |= value > 1;
                 }
                 INITIAL_MAX_DATA | INITIAL_MAX_STREAMS_UNI | INITIAL_MAX_STREAMS_BIDI => {
@@ -111,6 +112,9 @@ impl Settings {
                 }
                 _ => {}
             }
+        }
+        if max_sessions_draft_13 > 0 {
+            settings.max_sessions = max_sessions_draft_13;
         }
         Ok(settings)
     }
@@ -160,6 +164,20 @@ mod tests {
         assert!(settings.server_supports_webtransport() && settings.flow_control);
         let settings = Settings::decode(&Settings::ours(1, None)).expect("valid");
         assert!(settings.server_supports_webtransport() && !settings.flow_control);
+    }
+
+    #[test]
+    fn the_latest_draft_says_how_many_sessions() {
+        for (settings, max_sessions) in [
+            (&[(MAX_SESSIONS_DRAFT_13, 2), (MAX_SESSIONS_DRAFT_07, 100)][..], 2),
+            (&[(MAX_SESSIONS_DRAFT_07, 100), (MAX_SESSIONS_DRAFT_13, 2)], 2),
+            (&[(MAX_SESSIONS_DRAFT_13, 0), (MAX_SESSIONS_DRAFT_07, 3)], 3),
+            (&[(MAX_SESSIONS_DRAFT_07, 3), (ENABLE_WEBTRANSPORT_DRAFT_02, 1)], 3),
+            (&[(ENABLE_WEBTRANSPORT_DRAFT_02, 1)], 1),
+        ] {
+            let read = Settings::decode(&payload(settings)).expect("valid");
+            assert_eq!(read.max_sessions, max_sessions, "{settings:?}");
+        }
     }
 
     #[test]
