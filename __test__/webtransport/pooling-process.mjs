@@ -15,10 +15,11 @@ async function open() {
   return sessions;
 }
 
-/** Sends back what the server sends. */
+/** Sends back what the server sends, until that closes the session: it has read all by then. */
 async function echo(session) {
   const bytes = await readAll(await next(session.incomingUnidirectionalStreams));
   await writeAll(await session.createUnidirectionalStream(), bytes);
+  await session.closed;
 }
 
 const hows = {
@@ -35,7 +36,6 @@ const hows = {
       await new Promise(setImmediate);
     }
     await echo(kept);
-    kept.close();
   },
 
   /** The process ends in the middle. */
@@ -50,10 +50,7 @@ const hows = {
 
   /** Nothing keeps the process but the sessions; with the last it ends. */
   async closed() {
-    for (const session of await open()) {
-      await echo(session);
-      session.close();
-    }
+    await Promise.all((await open()).map(echo));
   },
 
   /** The task of the connection panics: all sessions fail, and the next one has another connection. */
@@ -69,7 +66,6 @@ const hows = {
     const sources = (await Promise.all(ends)).map((end) => end.source);
     const another = connect();
     await echo(another);
-    another.close();
     process.send({ sources });
   },
 };

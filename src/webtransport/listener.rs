@@ -356,10 +356,16 @@ async fn run(shared: Arc<Shared>, config: ServerConfig, host: String, port: u16)
             },
         }
     }
-    endpoint.set_server_config(None);
     shared.requests().waiting.clear();
-    // Each connection ends with its last session, or when the time is over.
-    while connections.join_next().await.is_some() {}
+    // Each connection ends with its last session, or when the time is over. Clients that come meanwhile are told at once.
+    loop {
+        tokio::select! {
+            biased;
+            ended = connections.join_next() => if ended.is_none() { break },
+            Some(incoming) = endpoint.accept() => incoming.refuse(),
+        }
+    }
+    endpoint.set_server_config(None);
     listening.close().await;
     shared
         .port
