@@ -173,9 +173,7 @@ test('a connection ends with its last session', async (context) => {
 test('a session that is given up while it connects does not fail the others', async (context) => {
   // Whether the second has joined the first one's attempt by now is up to the threads.
   const listener = await startServer(context, { maxConnections: 2 });
-  const [first, second] = ['first', 'second'].map((name) =>
-    pooled(context, listener, { headers: { 'x-name': name } }),
-  );
+  const [first, second] = ['first', 'second'].map((name) => pooled(context, listener, { headers: { 'x-name': name } }));
   first.close();
   await assert.rejects(first.ready, isSessionError);
   let request;
