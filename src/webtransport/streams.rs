@@ -381,14 +381,18 @@ mod tests {
         limits.max_concurrent_uni_streams(VarInt::from_u32(1000));
         let pair = pair_with(limits.into()).await;
         let streams = Streams::default();
+        let mut sent = Vec::new();
         for _ in 0..2 * UNTAKEN_ENDED {
             let mut near = pair.client.open_uni().await.expect("opens");
             near.write_all(b"x").await.expect("takes");
             near.finish().expect("open");
             let far = pair.server.accept_uni().await.expect("comes");
-            near.stopped().await.expect("is acknowledged");
+            sent.push(near);
             let receive = Some(ReceiveHalf::new(far, Bytes::new()));
             let _untaken = streams.arrived(Direction::Unidirectional, Stream { send: None, receive });
+        }
+        for near in sent {
+            near.stopped().await.expect("is acknowledged");
         }
         let mut given_up = pin!(streams.given_up());
         let mut read = || {
