@@ -1,6 +1,7 @@
 // Our WebTransport against a server that breaks the rules: that session fails or ends as it should, and the process lives.
 
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
 import webwire from '../../index.js';
 import { certificateFiles } from './certificate-files.mjs';
@@ -108,16 +109,21 @@ test('a reset with a code of HTTP/3 has no code for the script', { timeout: TIME
   client.close();
 });
 
-for (const [kind, what] of [
-  ['plain', 'HTTP/3 without WebTransport'],
-  ['other-alpn', 'no HTTP/3'],
+for (const [kind, what, cause] of [
+  ['plain', 'HTTP/3 without WebTransport', ['settings', 'ERR_NO_WEBTRANSPORT']],
+  ['other-alpn', 'no HTTP/3', ['tls', 'EPROTO']],
 ]) {
   test(`a server that speaks ${what} is asked for nothing`, { timeout: TIMEOUT_MS }, async (context) => {
+    const causes = [];
+    const hear = ({ error }) => causes.push([error.phase, error.code]);
+    subscribe('webwire:webtransport:error', hear);
+    context.after(() => unsubscribe('webwire:webtransport:error', hear));
     const { server, connect } = await startServer(context, kind);
     const requested = server.event('request').then(() => 'requested');
     requested.catch(() => {});
     const client = connect('');
     const outcome = await Promise.race([requested, client.ready.then(() => 'ready', isSessionError)]);
     assert.equal(outcome, true);
+    assert.deepEqual(causes, [cause]);
   });
 }

@@ -6,9 +6,10 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import webwire from '../../index.js';
 import { createCertificate } from '../helpers/certificate.mjs';
-import { connect, startServer } from './pair.mjs';
+import { startUdpProxy } from '../helpers/udp-proxy.mjs';
+import { connect, givingUp, openSession, startServer } from './pair.mjs';
 
-const { WebTransportServer } = webwire;
+const { WebTransport, WebTransportServer } = webwire;
 
 /** Collects what is published, by the names of the channels. */
 function published(context, ...names) {
@@ -42,16 +43,89 @@ test('a session opens and closes, at both ends', async (context) => {
   }
 });
 
-test('a session fails', async (context) => {
-  const messages = published(context, 'open', 'close', 'error');
-  const listener = await startServer(context, { onRequest: (request) => request.reject(403) });
-  const client = connect(listener);
-  const error = await client.ready.catch((reason) => reason);
-  assert.deepEqual(messages, [['error', { webtransport: client, url: listener.url, error }]]);
-  const blocked = connect({ url: 'https://127.0.0.1:6000/', hash: listener.hash });
-  await assert.rejects(blocked.ready);
-  assert.equal(messages.at(-1)[1].webtransport, blocked);
-});
+/** What is published of one session: what of its error can be told apart. */
+function causeOf(messages, webtransport) {
+  const [[name, { url, error, ...rest }], ...others] = messages.filter(([, one]) => one.webtransport === webtransport);
+  assert.deepEqual([name, rest, others], ['error', { webtransport }, []]);
+  assert.ok(error instanceof Error && error.message.startsWith(`${error.code}: `));
+  const { phase, code, status } = error;
+  return status === undefined ? { url, phase, code } : { url, phase, code, status };
+}
+
+/** Clients that get no session, or lose it: by what happens, the phase in which it does, and the code. */
+const failures = {
+  'a name that cannot have an address': {
+    expected: { phase: 'dns', code: 'ENOTFOUND' },
+    start: async () => new WebTransport(`https://${'a'.repeat(64)}.invalid/`),
+  },
+  'a port that Fetch blocks': {
+    expected: { phase: 'connect', code: 'ERR_BLOCKED_PORT' },
+    start: async () => new WebTransport('https://127.0.0.1:6000/'),
+  },
+  'a server that takes no connection': {
+    expected: { phase: 'connect', code: 'ERR_CLOSED_BY_PEER' },
+    start: async (context) => connect(await startServer(context, { maxConnections: 0 })),
+  },
+  'a certificate with another hash': {
+    expected: { phase: 'tls', code: 'CERT_REJECTED' },
+    start: async (context) => connect({ ...(await startServer(context)), hash: new Uint8Array(32) }),
+  },
+  'a certificate that nobody vouches for': {
+    expected: { phase: 'tls', code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' },
+    start: async (context) => new WebTransport((await startServer(context)).url),
+  },
+  'a server that wants a certificate': {
+    expected: { phase: 'tls', code: 'EPROTO' },
+    start: async (context) => connect(await startServer(context, { requestCert: true, ca: createCertificate().cert })),
+  },
+  'a request that is rejected': {
+    expected: { phase: 'request', code: 'ERR_REQUEST_STATUS', status: 403 },
+    start: async (context) => connect(await startServer(context, { onRequest: (request) => request.reject(403) })),
+  },
+  'a script that closes it before it is there': {
+    expected: { phase: 'abort', code: 'ABORT_ERR' },
+    async start(context) {
+      const client = connect(await startServer(context));
+      client.close();
+      return client;
+    },
+  },
+  'a session whose server closes its connection': {
+    expected: { phase: 'session', code: 'ERR_CLOSED_BY_PEER' },
+    async start(context) {
+      const { client } = await openSession(context);
+      const giveUp = async () => {
+        for (;;) await givingUp.unidirectional(client);
+      };
+      await assert.rejects(giveUp());
+      return client;
+    },
+  },
+  'a session whose server is silent': {
+    expected: { phase: 'session', code: 'ETIMEDOUT' },
+    async start(context) {
+      const listener = await startServer(context);
+      const proxy = await startUdpProxy(context, listener.server.address().port);
+      const client = connect({ ...listener, url: `https://127.0.0.1:${proxy.port}/` }, { idleTimeoutMs: 500 });
+      await (await listener.request()).accept();
+      await client.ready;
+      proxy.filter = () => false;
+      return client;
+    },
+  },
+};
+
+for (const [what, { expected, start }] of Object.entries(failures)) {
+  test(`${what}: ${expected.phase} ${expected.code}`, async (context) => {
+    const messages = published(context, 'open', 'close', 'error');
+    const client = await start(context);
+    await assert.rejects(client.closed, { name: 'WebTransportError', source: 'session' });
+    const errors = messages.filter(([name]) => name === 'error');
+    const { url, ...cause } = causeOf(errors, client);
+    assert.deepEqual(cause, expected);
+    assert.equal(new URL(url).protocol, 'https:');
+  });
+}
 
 test('the life of a server', async (context) => {
   const messages = published(context, ...SERVER);

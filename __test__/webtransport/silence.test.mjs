@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import webwire from '../../index.js';
@@ -42,7 +43,19 @@ const silent = {
   },
 };
 
+/** What was under way when the time was up. */
+const PHASES = {
+  'a port where nobody speaks': 'connect',
+  'a port where nobody listens': 'connect',
+  'a server that falls silent in the handshake': 'connect',
+  'a server that never answers the request': 'request',
+};
+
 test('servers that never answer', { concurrency: true }, async (context) => {
+  const causes = new Map();
+  const hear = ({ webtransport, error }) => causes.set(webtransport, [error.phase, error.code]);
+  subscribe('webwire:webtransport:error', hear);
+  context.after(() => unsubscribe('webwire:webtransport:error', hear));
   const tests = Object.entries(silent).map(([what, start]) =>
     context.test(`${what}: ready and closed are rejected`, { timeout: 30_000 }, async (inner) => {
       const client = await start(inner);
@@ -52,6 +65,7 @@ test('servers that never answer', { concurrency: true }, async (context) => {
         assert.rejects(client.closed, isSessionError),
         assert.rejects(waiting, { name: 'InvalidStateError' }),
       ]);
+      assert.deepEqual(causes.get(client), [PHASES[what], 'ETIMEDOUT']);
     }),
   );
   await Promise.all(tests);

@@ -8,8 +8,9 @@ use quinn::ClientConfig;
 use quinn::crypto::rustls::QuicClientConfig;
 use tokio_util::sync::CancellationToken;
 
+use super::cause::{Cause, Phase, UnderWay};
 use super::certificate_hash::{self, Hash};
-use super::connect_stream::{self, Broken, ConnectStream, lost};
+use super::connect_stream::{self, Broken, ConnectStream};
 use super::dial::Address;
 use super::established::{Close, Closer, Session, varint};
 use super::http3::connect::{ConnectRequest, ConnectResponse, MessageError};
@@ -145,16 +146,6 @@ fn hashes_config(expected: Vec<Hash>, options: &TlsOptions) -> Result<rustls::Cl
     Ok(config)
 }
 
-/// Why there is no session; a text for people.
-#[derive(Clone, Debug)]
-pub(super) struct Failure(pub(super) String);
-
-impl From<Broken> for Failure {
-    fn from(broken: Broken) -> Self {
-        Self(broken.describe())
-    }
-}
-
 /// The life of a client's session, from the first packet to the last.
 pub(crate) async fn run(
     target: Target,
@@ -163,17 +154,18 @@ pub(crate) async fn run(
     abandoned: CancellationToken,
     environment: Arc<Environment>,
 ) {
-    let establishing = tokio::time::timeout(ESTABLISH_TIMEOUT, establish(target, &port, &environment));
+    let under_way = UnderWay::default();
+    let establishing = tokio::time::timeout(ESTABLISH_TIMEOUT, establish(target, &port, &environment, &under_way));
     let established = tokio::select! {
         biased;
-        () = abandoned.cancelled() => Ok(Err(Failure("the session was given up".into()))),
+        () = abandoned.cancelled() => Ok(Err(Cause::aborted())),
         established = establishing => established,
     };
-    let established = established.unwrap_or_else(|_| Err(Failure("the server did not answer in time".into())));
+    let established = established.unwrap_or_else(|_| Err(Cause::timed_out(under_way.phase())));
     let established = match established {
         Ok(established) => established,
-        Err(Failure(message)) => {
-            port.emit(WebTransportEvent::Failed, 0, 0, Payload::Text(&message));
+        Err(cause) => {
+            cause.emit(&port);
             port.emit_terminal(WebTransportEvent::Ended, 0, 0, Payload::None);
             return;
         }
@@ -242,19 +234,24 @@ pub(super) enum Refused {
     /// Others have come first.
     Full,
     /// It is going away, or gone, and nobody has answered.
-    Here(Failure),
+    Here(Cause),
     /// No other would either.
-    Everywhere(Failure),
+    Everywhere(Cause),
 }
 
-impl From<Failure> for Refused {
-    fn from(failure: Failure) -> Self {
-        Self::Everywhere(failure)
+impl From<Cause> for Refused {
+    fn from(cause: Cause) -> Self {
+        Self::Everywhere(cause)
     }
 }
 
 /// Obtains a connection and a session on it: <https://www.w3.org/TR/webtransport/#obtain-a-webtransport-connection>.
-async fn establish(target: Target, port: &Arc<Port>, environment: &Arc<Environment>) -> Result<Established, Failure> {
+async fn establish(
+    target: Target,
+    port: &Arc<Port>,
+    environment: &Arc<Environment>,
+    under_way: &UnderWay,
+) -> Result<Established, Cause> {
     let Target { address, request, key } = target;
     let address = Arc::new(address);
     let mut wanted = Wanted::Any;
@@ -263,8 +260,11 @@ async fn establish(target: Target, port: &Arc<Port>, environment: &Arc<Environme
             None => Lease::dedicated(&address, environment),
             Some(key) => Lease::pooled(key, &address, environment, wanted),
         };
-        let asked = match lease.open().await {
-            Ok(http3) => ask(&http3, &request, port).await,
+        let asked = match lease.open(under_way).await {
+            Ok(http3) => {
+                under_way.is(Phase::Request);
+                ask(&http3, &request, port).await
+            }
             Err(refused) => Err(refused),
         };
         match asked {
@@ -279,9 +279,9 @@ async fn establish(target: Target, port: &Arc<Port>, environment: &Arc<Environme
             Err(Refused::Full) => wanted = Wanted::Any,
             // It was another session's; that of our own would not do better the next time.
             Err(Refused::Here(_)) if lease.joined() => wanted = Wanted::New,
-            Err(Refused::Here(failure) | Refused::Everywhere(failure)) => {
+            Err(Refused::Here(cause) | Refused::Everywhere(cause)) => {
                 lease.end().await;
-                return Err(failure);
+                return Err(cause);
             }
         }
     }
@@ -293,7 +293,7 @@ async fn ask(
     request: &ConnectRequest,
     port: &Arc<Port>,
 ) -> Result<(Entered, ConnectStream, ConnectResponse), Refused> {
-    let going_away = || Refused::Here(Failure("the server takes no more sessions on this connection".into()));
+    let going_away = || Refused::Here(Cause::refused("the server takes no more sessions on this connection"));
     if http3.goaway().from.is_some() {
         return Err(going_away());
     }
@@ -301,7 +301,7 @@ async fn ask(
         return Err(Refused::Full);
     }
     let opened = http3.quic.open_bi().await;
-    let (send, receive) = opened.map_err(|error| Refused::Here(Failure(lost(&error))))?;
+    let (send, receive) = opened.map_err(|error| Refused::Here(Cause::lost(Phase::Request, &error)))?;
     let mut asking = Asking(Some(ConnectStream::new(send, receive, bytes::Bytes::new())));
     let stream = asking.stream();
     let session = http3.session(stream.id(), port.clone());
@@ -312,7 +312,7 @@ async fn ask(
     };
     let headers = frame::headers(&request.encode());
     if let Err(quinn::WriteError::ConnectionLost(error)) = stream.send.write_all(&headers).await {
-        return Err(Refused::Here(Failure(lost(&error))));
+        return Err(Refused::Here(Cause::lost(Phase::Request, &error)));
     }
     let answered = tokio::select! {
         biased;
@@ -326,7 +326,7 @@ async fn ask(
                 Unanswered::Refused(refused) => refused,
                 Unanswered::Violation(violation) => {
                     stream.punish(&http3.quic, &violation);
-                    Refused::Everywhere(Broken::Violation(violation).into())
+                    Refused::Everywhere(Cause::violation(Phase::Request, &violation))
                 }
             };
             own.session.end(Duration::ZERO).await;
@@ -371,14 +371,15 @@ impl From<Refused> for Unanswered {
     }
 }
 
-impl From<Failure> for Unanswered {
-    fn from(failure: Failure) -> Self {
-        Self::Refused(failure.into())
+impl From<Cause> for Unanswered {
+    fn from(cause: Cause) -> Self {
+        Self::Refused(cause.into())
     }
 }
 
 /// Waits for the final answer to CONNECT.
 async fn answer(stream: &mut ConnectStream, request: &ConnectRequest) -> Result<ConnectResponse, Unanswered> {
+    let failed = |code, message: &'static str| Cause::new(Phase::Request, code, message).into();
     loop {
         let section = match stream.next().await {
             Ok(Some(Frame::Headers(section))) => section,
@@ -388,31 +389,41 @@ async fn answer(stream: &mut ConnectStream, request: &ConnectRequest) -> Result<
                 return Err(Unanswered::Violation(violation));
             }
             Ok(Some(Frame::Settings(_) | Frame::Goaway(_))) => unreachable!("a request's decoder refuses them"),
-            Ok(None) => return Err(Failure("the server ended the stream without an answer".into()).into()),
+            Ok(None) => {
+                return Err(failed(
+                    "ERR_REQUEST_UNANSWERED",
+                    "the server ended the stream without an answer",
+                ));
+            }
             // Nobody has looked at it: RFC 9114, section 4.1.1.
             Err(Broken::Reset(code)) if code == varint(ErrorCode::H3_REQUEST_REJECTED) => {
-                return Err(Refused::Here(Failure("the server takes no more sessions".into())).into());
+                return Err(Refused::Here(Cause::refused("the server takes no more sessions")).into());
             }
-            Err(Broken::Lost(error)) => return Err(Refused::Here(Failure(lost(&error))).into()),
+            Err(Broken::Lost(error)) => return Err(Refused::Here(Cause::lost(Phase::Request, &error)).into()),
             Err(Broken::Violation(violation)) => return Err(Unanswered::Violation(violation)),
-            Err(broken @ Broken::Reset(_)) => return Err(Failure::from(broken).into()),
+            Err(broken @ Broken::Reset(_)) => return Err(broken.cause(Phase::Request).into()),
         };
         let response = match ConnectResponse::decode(&section) {
             Ok(response) => response,
             Err(MessageError::Malformed(violation)) => return Err(Unanswered::Violation(violation)),
-            Err(MessageError::TooLarge) => return Err(Failure("the server's headers are too large".into()).into()),
+            Err(MessageError::TooLarge) => {
+                return Err(failed("ERR_REQUEST_HEADERS", "the server's headers are too large"));
+            }
         };
         match response.status {
             100..200 => {}
             200..300 => {
                 let chosen = response.protocol.as_ref();
                 if chosen.is_some_and(|protocol| !request.protocols.contains(protocol)) {
-                    return Err(Failure("the server chose a protocol that was not on offer".into()).into());
+                    return Err(failed(
+                        "ERR_REQUEST_PROTOCOL",
+                        "the server chose a protocol that was not on offer",
+                    ));
                 }
                 return Ok(response);
             }
             // Redirects are never followed.
-            status => return Err(Failure(format!("the server answered with status {status}")).into()),
+            status => return Err(Cause::status(status).into()),
         }
     }
 }

@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use quinn::{ConnectionError, ReadError, RecvStream, SendStream, VarInt};
 use tokio::task::JoinSet;
 
+use super::cause::{Cause, Phase};
 use super::established::{Close, Closer, Session, close_frame, varint};
 use super::http3::capsule::{Capsule, CapsuleDecoder};
 use super::http3::error_code::ErrorCode;
@@ -34,26 +35,12 @@ pub(crate) enum Broken {
 }
 
 impl Broken {
-    /// For people.
-    pub(crate) fn describe(&self) -> String {
+    /// For the operator.
+    pub(crate) fn cause(&self, phase: Phase) -> Cause {
         match self {
-            Self::Reset(_) => "the peer reset the session's stream".into(),
-            Self::Lost(error) => lost(error),
-            Self::Violation(violation) => format!("the peer broke the protocol: {}", violation.rule),
-        }
-    }
-}
-
-/// What became of a connection, for people.
-pub(crate) fn lost(error: &ConnectionError) -> String {
-    match error {
-        ConnectionError::TimedOut => "the peer has not answered for too long".into(),
-        ConnectionError::ApplicationClosed(close) => format!("the peer closed the connection ({close})"),
-        ConnectionError::ConnectionClosed(close) => format!("the peer closed the connection ({close})"),
-        ConnectionError::Reset => "the peer has forgotten the connection".into(),
-        ConnectionError::LocallyClosed => "the connection was closed".into(),
-        ConnectionError::VersionMismatch | ConnectionError::TransportError(_) | ConnectionError::CidsExhausted => {
-            format!("the connection failed ({error})")
+            Self::Reset(_) => Cause::new(phase, "ECONNRESET", "the peer reset the session's stream"),
+            Self::Lost(error) => Cause::lost(phase, error),
+            Self::Violation(violation) => Cause::violation(phase, violation),
         }
     }
 }
@@ -230,8 +217,7 @@ pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
         }
         End::Broken(broken) => {
             session.end(Duration::ZERO).await;
-            let what = broken.describe();
-            session.port.emit(WebTransportEvent::Failed, 0, 0, Payload::Text(&what));
+            broken.cause(Phase::Session).emit(&session.port);
             if let Broken::Violation(violation) = &broken {
                 stream.punish(&session.connection, violation);
             } else {

@@ -8,8 +8,7 @@ use std::time::Duration;
 use quinn::{ClientConfig, Connection, Endpoint};
 use tokio::task::JoinSet;
 
-use super::client::Failure;
-use super::connect_stream::lost;
+use super::cause::{Cause, Phase};
 use super::endpoint;
 
 /// When an address has not answered for so long the next is tried as well: RFC 8305, section 5.
@@ -28,13 +27,18 @@ pub(super) struct Address {
     pub(super) config: ClientConfig,
 }
 
-/// A QUIC connection to the first address of the host that answers, and the endpoint that carries it.
-pub(super) async fn dial(target: &Address) -> Result<(Connection, Arc<Endpoint>), Failure> {
+/// The addresses of the host that are to be tried.
+pub(super) async fn resolve(target: &Address) -> Result<Vec<SocketAddr>, Cause> {
     let addresses = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
-    let addresses = addresses.map_err(|error| Failure(format!("the server's name could not be resolved ({error})")))?;
+    let addresses = addresses.map_err(|error| Cause::unknown_host(&error))?;
+    Ok(addresses.take(MAX_ADDRESSES).collect())
+}
+
+/// A QUIC connection to the first of these addresses that answers, and the endpoint that carries it.
+pub(super) async fn dial(target: &Address, addresses: Vec<SocketAddr>) -> Result<(Connection, Arc<Endpoint>), Cause> {
     let mut attempts = JoinSet::new();
     let mut wait = Duration::ZERO;
-    for address in addresses.take(MAX_ADDRESSES) {
+    for address in addresses {
         attempts.spawn(attempt(
             target.config.clone(),
             target.server_name.clone(),
@@ -47,16 +51,16 @@ pub(super) async fn dial(target: &Address) -> Result<(Connection, Arc<Endpoint>)
             ATTEMPT_DELAY
         };
     }
-    let mut failure = Failure("the server's name has no address".into());
+    let mut cause = Cause::new(Phase::Dns, "ENOTFOUND", "the server's name has no address");
     while let Some(done) = attempts.join_next().await {
         match done {
             Ok(Ok(connected)) => return Ok(connected),
-            Ok(Err(error)) => failure = error,
+            Ok(Err(error)) => cause = error,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_cancelled) => {}
         }
     }
-    Err(failure)
+    Err(cause)
 }
 
 async fn attempt(
@@ -64,14 +68,14 @@ async fn attempt(
     server_name: String,
     address: SocketAddr,
     wait: Duration,
-) -> Result<(Connection, Arc<Endpoint>), Failure> {
+) -> Result<(Connection, Arc<Endpoint>), Cause> {
     // A sleep of nothing still lasts until the timer's next millisecond.
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
-    let endpoint = endpoint::for_clients(address).map_err(|error| Failure(error.to_string()))?;
+    let endpoint = endpoint::for_clients(address).map_err(|error| Cause::system(&error))?;
     let connecting = endpoint.connect_with(config, address, &server_name);
-    let connecting = connecting.map_err(|error| Failure(error.to_string()))?;
-    let connection = connecting.await.map_err(|error| Failure(lost(&error)))?;
+    let connecting = connecting.map_err(|error| Cause::new(Phase::Connect, "ERR_QUIC", error.to_string()))?;
+    let connection = connecting.await.map_err(|error| Cause::lost(Phase::Connect, &error))?;
     Ok((connection, endpoint))
 }

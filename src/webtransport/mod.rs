@@ -6,6 +6,7 @@
 //! stream and datagram to one of its [`sessions`]; [`established`] is a session on the wire and [`connect_stream`] is a
 //! session's own stream, on which it opens and ends.
 
+mod cause;
 mod certificate_hash;
 mod client;
 mod connect_stream;

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use quinn::Connection as Quic;
 use tokio::sync::watch;
 
-use super::client::{Failure, Refused};
-use super::connect_stream::{Broken, lost};
-use super::dial::{Address, dial};
+use super::cause::{self, Cause, UnderWay};
+use super::client::Refused;
+use super::dial::{self, Address};
 use super::established::varint;
 use super::http3::error_code::ErrorCode;
 use super::limits::{Role, Shares};
@@ -41,10 +41,11 @@ impl Pool {
 //      └─► Failed   └────► Defect
 #[derive(Clone)]
 enum Phase {
-    Connecting,
+    /// With what is under way.
+    Connecting(cause::Phase),
     Open(Arc<Http3>),
     /// There never was one.
-    Failed(Failure),
+    Failed(Cause),
     /// Its last session has left, or it was lost.
     Ended,
     /// Its task has panicked.
@@ -119,15 +120,29 @@ impl Lease {
     }
 
     /// Waits until the connection is open. Cancel safe.
-    pub(super) async fn open(&self) -> Result<Arc<Http3>, Refused> {
+    pub(super) async fn open(&self, under_way: &UnderWay) -> Result<Arc<Http3>, Refused> {
         let mut phase = self.connection.phase.subscribe();
-        let open = phase.wait_for(|phase| !matches!(phase, Phase::Connecting)).await;
-        match &*open.expect("the lease holds the sender") {
-            Phase::Connecting => unreachable!("waited for"),
+        let open = phase.wait_for(|phase| match phase {
+            Phase::Connecting(what) => {
+                under_way.is(*what);
+                false
+            }
+            Phase::Open(_) | Phase::Failed(_) | Phase::Ended | Phase::Defect => true,
+        });
+        match &*open.await.expect("the lease holds the sender") {
+            Phase::Connecting(_) => unreachable!("waited for"),
             Phase::Open(http3) => Ok(http3.clone()),
-            Phase::Failed(failure) => Err(Refused::Everywhere(failure.clone())),
-            Phase::Ended => Err(Refused::Here(Failure("the connection has ended".into()))),
-            Phase::Defect => Err(Refused::Here(Failure("an internal error ended the connection".into()))),
+            Phase::Failed(cause) => Err(Refused::Everywhere(cause.clone())),
+            Phase::Ended => Err(Refused::Here(Cause::new(
+                cause::Phase::Connect,
+                "ERR_CLOSED",
+                "the connection has ended",
+            ))),
+            Phase::Defect => Err(Refused::Here(Cause::new(
+                cause::Phase::Connect,
+                "ERR_INTERNAL",
+                "an internal error ended the connection",
+            ))),
         }
     }
 
@@ -144,7 +159,7 @@ impl Lease {
         drop(self);
         if *connection.leases.borrow() == 0 {
             let mut phase = connection.phase.subscribe();
-            let over = phase.wait_for(|phase| !matches!(phase, Phase::Connecting | Phase::Open(_)));
+            let over = phase.wait_for(|phase| !matches!(phase, Phase::Connecting(_) | Phase::Open(_)));
             drop(over.await.expect("this holds the sender"));
         }
     }
@@ -160,7 +175,7 @@ impl Connection {
     /// Begins to connect, for a first session.
     fn begin(address: &Arc<Address>, shares: Shares, environment: &Arc<Environment>) -> Arc<Self> {
         let connection = Arc::new(Self {
-            phase: watch::Sender::new(Phase::Connecting),
+            phase: watch::Sender::new(Phase::Connecting(cause::Phase::Dns)),
             leases: watch::Sender::new(1),
         });
         let guard = Guard(connection.clone());
@@ -182,7 +197,7 @@ impl Connection {
     }
 
     fn is_connecting(&self) -> bool {
-        matches!(&*self.phase.borrow(), Phase::Connecting)
+        matches!(&*self.phase.borrow(), Phase::Connecting(_))
     }
 
     fn has_room(&self) -> bool {
@@ -190,14 +205,14 @@ impl Connection {
             Phase::Open(http3) => {
                 !http3.is_full() && http3.goaway().from.is_none() && http3.quic.close_reason().is_none()
             }
-            Phase::Connecting | Phase::Failed(_) | Phase::Ended | Phase::Defect => false,
+            Phase::Connecting(_) | Phase::Failed(_) | Phase::Ended | Phase::Defect => false,
         }
     }
 
     fn is_alone(&self) -> bool {
         match &*self.phase.borrow() {
             Phase::Open(http3) => http3.max_sessions() == 1,
-            Phase::Connecting | Phase::Failed(_) | Phase::Ended | Phase::Defect => false,
+            Phase::Connecting(_) | Phase::Failed(_) | Phase::Ended | Phase::Defect => false,
         }
     }
 
@@ -211,24 +226,31 @@ impl Connection {
     /// The connection's life.
     async fn run(&self, address: &Address, shares: Shares) {
         let dialed = tokio::select! {
-            dialed = dial(address) => dialed,
+            dialed = self.dial(address) => dialed,
             () = self.left() => return,
         };
         match dialed {
             Ok((quic, _endpoint)) => self.serve(quic, shares).await,
-            Err(failure) => drop(self.phase.send_replace(Phase::Failed(failure))),
+            Err(cause) => drop(self.phase.send_replace(Phase::Failed(cause))),
         }
+    }
+
+    async fn dial(&self, address: &Address) -> Result<(Quic, Arc<quinn::Endpoint>), Cause> {
+        let addresses = dial::resolve(address).await?;
+        self.phase.send_replace(Phase::Connecting(cause::Phase::Connect));
+        dial::dial(address, addresses).await
     }
 
     async fn serve(&self, quic: Quic, shares: Shares) {
         let (http3, _no_requests) = Http3::new(quic.clone(), Role::Client, shares);
         let mut serving = std::pin::pin!(http3.clone().serve());
+        self.phase.send_replace(Phase::Connecting(cause::Phase::Settings));
         // CONNECT is never sent to a server that has not said that it understands it.
         let settings = tokio::select! {
             biased;
             settings = http3.peer_settings() => settings,
             end = &mut serving => {
-                self.phase.send_replace(Phase::Failed(ended(end)));
+                self.phase.send_replace(Phase::Failed(ended(&end)));
                 return;
             }
             () = self.left() => None,
@@ -237,19 +259,25 @@ impl Connection {
             Some(settings) if settings.server_supports_webtransport() => {
                 self.phase.send_replace(Phase::Open(http3.clone()));
                 tokio::select! {
-                    _end = &mut serving => {}
+                    end = &mut serving => match end {
+                        // It is gone. Its sessions are to hear why, which closing it here would hide.
+                        End::Lost(_) => return,
+                        End::Violation(_) => {}
+                    },
                     () = self.left() => {}
                 }
             }
             Some(_) => {
-                let failure = Failure("the server does not support WebTransport".into());
+                let message = "the server does not support WebTransport";
+                let cause = Cause::new(cause::Phase::Settings, "ERR_NO_WEBTRANSPORT", message);
                 quic.close(varint(ErrorCode::H3_NO_ERROR), b"");
-                self.phase.send_replace(Phase::Failed(failure));
+                self.phase.send_replace(Phase::Failed(cause));
             }
             None => {
                 // The connection has been closed before its SETTINGS came; `serve` knows why. Or nobody waits any more.
                 if let Some(error) = quic.close_reason() {
-                    self.phase.send_replace(Phase::Failed(Failure(lost(&error))));
+                    let cause = Cause::lost(cause::Phase::Settings, &error);
+                    self.phase.send_replace(Phase::Failed(cause));
                 }
             }
         }
@@ -257,10 +285,10 @@ impl Connection {
     }
 }
 
-fn ended(end: End) -> Failure {
+fn ended(end: &End) -> Cause {
     match end {
-        End::Violation(violation) => Broken::Violation(violation).into(),
-        End::Lost(error) => Failure(lost(&error)),
+        End::Violation(violation) => Cause::violation(cause::Phase::Settings, violation),
+        End::Lost(error) => Cause::lost(cause::Phase::Settings, error),
     }
 }
 
@@ -273,7 +301,7 @@ impl Drop for Guard {
         self.0.phase.send_if_modified(|phase| {
             match phase {
                 Phase::Failed(_) | Phase::Ended | Phase::Defect => return false,
-                Phase::Connecting | Phase::Open(_) => {}
+                Phase::Connecting(_) | Phase::Open(_) => {}
             }
             *phase = if defect { Phase::Defect } else { Phase::Ended };
             true

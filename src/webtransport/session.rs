@@ -96,7 +96,7 @@ pub enum WebTransportEvent {
     Ready,
     /// Session: ended by the peer in good order. a: code; payload: reason.
     Closed,
-    /// Session: could not be established, or broke. Payload: what happened, for people.
+    /// Session: could not be established, or broke. a: the status of the answer, or 0; payload: see [`Cause`](super::cause::Cause).
     Failed,
     /// Session: its last figures, before it ends in good order. Payload: see [`statistics::gather`].
     Stats,

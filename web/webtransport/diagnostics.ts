@@ -19,6 +19,37 @@ interface CloseInfo {
   readonly reason: string;
 }
 
+/** Why there is no session, or no longer. `phase` is what was under way. */
+export interface Cause {
+  readonly phase: 'dns' | 'connect' | 'tls' | 'settings' | 'request' | 'session' | 'abort';
+  readonly code: string;
+  readonly text: string;
+  /** Of the answer to the request. */
+  readonly status?: number;
+}
+
+export const CLIENT_GONE: Cause = { phase: 'request', code: 'ERR_REQUEST_GONE', text: 'the client has gone' };
+export const ABORTED: Cause = {
+  phase: 'abort',
+  code: 'ABORT_ERR',
+  text: 'the session was closed before it was established',
+};
+
+export const blockedPort = (text: string): Cause => ({ phase: 'connect', code: 'ERR_BLOCKED_PORT', text });
+
+/** The network has nothing more to say, and has not said why. */
+export const unexplained = (isDefect: boolean): Cause =>
+  isDefect
+    ? { phase: 'session', code: 'ERR_INTERNAL', text: 'an internal error ended the session' }
+    : { phase: 'session', code: 'ERR_CLOSED', text: 'the session has ended' };
+
+/** As the native core says it: see `Cause::to_text` of `src/webtransport/cause.rs`. */
+export function parseCause(status: number, fields: string): Cause {
+  const [phase, code = '', ...text] = fields.split('\0');
+  const cause = { phase: phase as Cause['phase'], code, text: text.join('\0') };
+  return status === 0 ? cause : { ...cause, status };
+}
+
 /** Who tells the operator of a session: the WebTransport object that shows it. */
 export class Observer {
   readonly #webtransport: object;
@@ -39,13 +70,17 @@ export class Observer {
     topics.open.publish({ ...shown, protocol }, shown.url);
   }
 
-  /** Without `closeInfo` the session has failed. */
-  ended(error: Error, closeInfo: CloseInfo | undefined): void {
-    const topic = closeInfo === undefined ? topics.error : topics.close;
-    if (!topic.wanted) return;
+  closed(closeInfo: CloseInfo): void {
+    if (!topics.close.wanted) return;
     const shown = this.#shown;
-    if (closeInfo === undefined) topic.publish({ ...shown, error }, shown.url, error.message);
-    else topic.publish({ ...shown, ...closeInfo }, shown.url, closeInfo.closeCode, closeInfo.reason);
+    topics.close.publish({ ...shown, ...closeInfo }, shown.url, closeInfo.closeCode, closeInfo.reason);
+  }
+
+  failed({ text, ...detail }: Cause): void {
+    if (!topics.error.wanted) return;
+    const shown = this.#shown;
+    const error = failureError(`${detail.code}: ${text}`, detail);
+    topics.error.publish({ ...shown, error }, shown.url, detail.phase, error.message);
   }
 }
 

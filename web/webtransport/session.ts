@@ -9,7 +9,15 @@ import { Payload } from '../payload.js';
 import { ReadableStream } from '../streams.js';
 import { createBidirectionalStream, type WebTransportBidirectionalStream } from './bidirectional-stream.js';
 import { createDatagrams, type Datagrams } from './datagrams.js';
-import type { Observer } from './diagnostics.js';
+import {
+  ABORTED,
+  blockedPort,
+  type Cause,
+  CLIENT_GONE,
+  type Observer,
+  parseCause,
+  unexplained,
+} from './diagnostics.js';
 import { sessionError, type WebTransportError } from './error.js';
 import { immutable, parseHeaders } from './headers.js';
 import { type ConnectOptions, Kind, NativeSession } from './native.js';
@@ -79,6 +87,8 @@ export class Session {
   #sweepAt = 64;
   #isFlushing = false;
   #error: WebTransportError | undefined;
+  /** Why it failed. */
+  #cause: Cause | undefined;
   #isKept = true;
   /** `closed` or `draining` was handed out. */
   #isWatched = false;
@@ -117,7 +127,7 @@ export class Session {
   static blocked(this: void, message: string, preferences: Preferences): Session {
     const session = new Session(preferences);
     setRealImmediate(() => {
-      session.#cleanUp(sessionError(message));
+      session.#fail(blockedPort(message));
       session.#registration.close();
     });
     return session;
@@ -130,7 +140,7 @@ export class Session {
       session.#protocol = protocol;
       session.#establish();
     } else {
-      session.#cleanUp(sessionError('the client has gone'));
+      session.#fail(CLIENT_GONE);
       session.#registration.close();
     }
     return session;
@@ -140,7 +150,7 @@ export class Session {
   observe(observer: Observer): void {
     this.#observer = observer;
     if (this.isOpen) observer.opened(this.#protocol);
-    else if (this.#error !== undefined) observer.ended(this.#error, undefined);
+    else if (this.#cause !== undefined) observer.failed(this.#cause);
   }
 
   #attach(make: (id: number) => NativeSession | null): boolean {
@@ -250,7 +260,7 @@ export class Session {
     // 3. Before it is established it fails.
     if (this.#state === 'connecting') {
       this.#native?.close(0, '');
-      this.#cleanUp(sessionError('the session was closed before it was established'));
+      this.#fail(ABORTED);
       return;
     }
     // 6. At most 1024 bytes of UTF-8.
@@ -360,6 +370,13 @@ export class Session {
     this.keep();
   }
 
+  #fail(cause: Cause): void {
+    if (this.isOver) return;
+    this.#cause = cause;
+    this.#cleanUp(sessionError(cause.text));
+    this.#observer?.failed(cause);
+  }
+
   /** https://www.w3.org/TR/webtransport/#webtransport-cleanup */
   #cleanUp(error: WebTransportError, closeInfo?: CloseInfo): void {
     if (this.isOver) return;
@@ -384,7 +401,7 @@ export class Session {
       this.#unidirectional.controller.error(error);
       this.datagrams.error(error);
     }
-    this.#observer?.ended(error, closeInfo);
+    if (closeInfo !== undefined) this.#observer?.closed(closeInfo);
   }
 
   static #dispatch: Dispatch<Session> = (session, kind, a, b, payload) => {
@@ -403,7 +420,7 @@ export class Session {
         session.#cleanUp(sessionError('the peer closed the session'), { closeCode: a, reason: payload.text() });
         break;
       case Kind.Failed:
-        session.#cleanUp(sessionError(payload.text()));
+        session.#fail(parseCause(a, payload.text()));
         break;
       case Kind.Draining:
         if (session.#state === 'connected') session.#state = 'draining';
@@ -425,7 +442,7 @@ export class Session {
         session.datagrams.outgoing.sent(a);
         break;
       case Kind.Ended:
-        session.#cleanUp(sessionError(a ? 'an internal error ended the session' : 'the session has ended'));
+        session.#fail(unexplained(a !== 0));
         session.#registration.close();
         session.#native = undefined;
         break;

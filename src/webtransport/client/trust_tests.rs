@@ -98,9 +98,12 @@ async fn dial(
         pooling: Pooling::Dedicated,
     };
     let target = Target::try_from(options).map_err(|error| error.message)?;
+    let addresses = dial::resolve(&target.address)
+        .await
+        .expect("an address of this machine");
     let accept = async { server.accept().await.expect("open").await };
-    let (client, served) = tokio::join!(dial::dial(&target.address), accept);
-    let (client, _endpoint) = client.map_err(|Failure(message)| message)?;
+    let (client, served) = tokio::join!(dial::dial(&target.address, addresses), accept);
+    let (client, _endpoint) = client.map_err(|cause| format!("{cause:?}"))?;
     Ok((client, served.expect("connects as well")))
 }
 

@@ -14,7 +14,7 @@ async fn ends_its_session(code: ErrorCode, violate: impl AsyncFn(&Served, &mut A
     let _open = violate(&served, &mut granted).await;
     assert_eq!(granted.reset().await, code.0);
     let failed = clients.hear(&first, WebTransportEvent::Failed).await;
-    assert!(failed.payload.starts_with(b"the peer broke the protocol"));
+    assert!(failed.payload.starts_with(b"session\0ERR_HTTP3_PROTOCOL\0"));
     clients.hear(&first, WebTransportEvent::Ended).await;
     other.close();
     others.closed().await;

@@ -172,14 +172,14 @@ fn a_connection_that_ends_while_it_is_joined_is_no_reason_to_fail() {
         let lease = || Lease::pooled(&key, &address, &ear.environment(), Wanted::Any);
         let first = lease();
         let served = Served::next(&server, &shared(8)).await;
-        assert!(first.open().await.is_ok());
+        assert!(first.open(&UnderWay::default()).await.is_ok());
         let second = lease();
         assert!(second.joined());
         served.quic.close(VarInt::from_u32(0), b"");
         let mut phase = second.connection.phase.subscribe();
         let ended = phase.wait_for(|phase| matches!(phase, Phase::Ended)).await;
         drop(ended.expect("lives"));
-        assert!(matches!(second.open().await, Err(Refused::Here(_))));
+        assert!(matches!(second.open(&UnderWay::default()).await, Err(Refused::Here(_))));
         assert!(!lease().joined());
     });
 }
@@ -223,7 +223,7 @@ fn the_end_of_an_environment_ends_its_connections_and_no_others() {
         // Nothing begins any more.
         let Target { address, key, .. } = Target::try_from(options(9)).expect("sound");
         let late = Lease::pooled(&key.expect("shared"), &Arc::new(address), &environment, Wanted::Any);
-        assert!(matches!(late.open().await, Err(Refused::Here(_))));
+        assert!(matches!(late.open(&UnderWay::default()).await, Err(Refused::Here(_))));
         late.end().await;
         theirs.close();
         granted.closed().await;
