@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, ServerConfig};
+use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, ServerConfig};
 
+use super::direct::EndpointRuntime;
 use super::limits::CLOSE_TIMEOUT;
 
 /// The endpoint that all clients of the process share, one for each IP version; its socket is closed with the last
@@ -21,7 +22,14 @@ pub(crate) fn for_clients(remote: SocketAddr) -> std::io::Result<Arc<Endpoint>> 
     if let Some(endpoint) = shared.upgrade() {
         return Ok(endpoint);
     }
-    let endpoint = Arc::new(Endpoint::client(SocketAddr::new(any, 0))?);
+    let socket = socket(SocketAddr::new(any, 0))?;
+    let settings = EndpointConfig::default();
+    let endpoint = Arc::new(Endpoint::new(
+        settings,
+        None,
+        socket,
+        Arc::new(EndpointRuntime::default()),
+    )?);
     *shared = Arc::downgrade(&endpoint);
     Ok(endpoint)
 }
@@ -63,7 +71,7 @@ pub(crate) async fn listen(host: &str, port: u16, config: ServerConfig) -> std::
     for address in tokio::net::lookup_host((host, port)).await? {
         match socket(address) {
             Ok(socket) => {
-                let runtime = quinn::default_runtime().expect("this runs on tokio");
+                let runtime = Arc::new(EndpointRuntime::default());
                 let socket = runtime.wrap_udp_socket(socket)?;
                 let weak = Arc::downgrade(&socket);
                 let settings = EndpointConfig::default();

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::credit::{Credit, Inflow};
 use super::datagrams::{self, Datagrams};
+use super::direct;
 use super::driver::{Begun, Driver};
 use super::given_up::Allowance;
 use super::http3::Violation;
@@ -241,7 +242,7 @@ impl Session {
             Begun::First => {
                 let running = Running(self.clone());
                 let run = async move { running.0.driver.run(&running.0.ended).await };
-                port.spawn_many(self.tasks.track_future(run));
+                port.spawn_many(direct::task(self.tasks.track_future(run)));
             }
             Begun::TooLate(stream) => port.spawn_many(stream),
         }

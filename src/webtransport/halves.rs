@@ -6,11 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::direct;
 use super::receive_queue::ReceiveQueue;
 use super::send_queue::SendQueue;
 
 /// From so many on what was put off is done at once.
 const MANY: usize = 32;
+/// Up to so much, what is done for it on the network is done by JavaScript's thread itself: to begin one stream, to write a
+/// short message to it and to end it. With more of it the network's threads work beside JavaScript's.
+const FEW: usize = 4;
+const FEW_BYTES: usize = 4096;
 
 /// What is put off until the script that is running is done, so that the network's threads are woken once.
 pub(crate) enum Later {
@@ -34,7 +39,14 @@ impl Later {
 pub(crate) struct Halves {
     sending: Mutex<HashMap<u32, Arc<SendQueue>>>,
     receiving: Mutex<HashMap<u32, Arc<ReceiveQueue>>>,
-    later: Mutex<Vec<Later>>,
+    later: Mutex<PutOff>,
+}
+
+#[derive(Default)]
+struct PutOff {
+    what: Vec<Later>,
+    /// What has been written to the streams that are to be told.
+    bytes: usize,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -78,9 +90,15 @@ impl Halves {
 
     /// Puts something off until [`Halves::flush`].
     pub(crate) fn later(&self, what: Later) {
+        self.wrote(what, 0);
+    }
+
+    /// Puts off the word that so many bytes have been written.
+    pub(crate) fn wrote(&self, what: Later, bytes: usize) {
         let mut later = lock(&self.later);
-        later.push(what);
-        if later.len() >= MANY {
+        later.what.push(what);
+        later.bytes += bytes;
+        if later.what.len() >= MANY {
             drop(later);
             self.flush();
         }
@@ -88,9 +106,11 @@ impl Halves {
 
     /// Does what was put off.
     pub(crate) fn flush(&self) {
-        for what in lock(&self.later).drain(..) {
-            what.run();
-        }
+        let mut later = lock(&self.later);
+        let bytes = std::mem::take(&mut later.bytes);
+        let is_little = later.what.len() <= FEW && bytes <= FEW_BYTES;
+        let mut work = || later.what.drain(..).for_each(Later::run);
+        if is_little { direct::run(work) } else { work() }
     }
 }
 

@@ -14,6 +14,7 @@ mod control;
 mod credit;
 mod datagrams;
 mod dial;
+mod direct;
 mod driver;
 mod endpoint;
 mod established;

@@ -70,7 +70,7 @@ impl WebTransportSession {
     pub fn write(&self, key: u32, chunk: BufferSlice<'_>) -> bool {
         self.halves.send(key).is_none_or(|queue| {
             let room = queue.write(Bytes::copy_from_slice(&chunk));
-            self.halves.later(Later::Tell(queue.changed.clone()));
+            self.halves.wrote(Later::Tell(queue.changed.clone()), chunk.len());
             room
         })
     }
@@ -80,7 +80,7 @@ impl WebTransportSession {
     pub fn write_atomic(&self, key: u32, chunk: BufferSlice<'_>) {
         if let Some(queue) = self.halves.send(key) {
             queue.write_atomic(Bytes::copy_from_slice(&chunk));
-            self.halves.later(Later::Tell(queue.changed.clone()));
+            self.halves.wrote(Later::Tell(queue.changed.clone()), chunk.len());
         }
     }
 
