@@ -38,6 +38,12 @@ interface StreamOptions extends SendPlaceOptions {
   waitUntilAvailable: boolean;
 }
 
+/** What is there already, or will be. */
+type Awaitable<Value> = Value | Promise<Value>;
+
+/** Makes the object of a stream that the native core calls `key`. */
+type Make<Stream> = (session: Session, key: number, options: SendPlaceOptions) => Stream;
+
 const MAX_REASON_BYTES = 1024;
 const NOTHING = new Payload();
 
@@ -273,45 +279,45 @@ export class Session {
   }
 
   /** https://www.w3.org/TR/webtransport/#dom-webtransport-createbidirectionalstream */
-  createBidirectionalStream(options: StreamOptions): Promise<WebTransportBidirectionalStream> {
+  createBidirectionalStream(options: StreamOptions): Awaitable<WebTransportBidirectionalStream> {
     return this.#create(true, options, createBidirectionalStream);
   }
 
   /** https://www.w3.org/TR/webtransport/#dom-webtransport-createunidirectionalstream */
-  createUnidirectionalStream(options: StreamOptions): Promise<WebTransportSendStream> {
+  createUnidirectionalStream(options: StreamOptions): Awaitable<WebTransportSendStream> {
     return this.#create(false, options, createSendStream);
   }
 
-  async #create<Stream>(
-    bidirectional: boolean,
-    options: StreamOptions,
-    make: (session: Session, key: number, options: SendPlaceOptions) => Stream,
-  ): Promise<Stream> {
+  #create<Stream>(bidirectional: boolean, options: StreamOptions, make: Make<Stream>): Awaitable<Stream> {
     checkSendGroup(this, options.sendGroup);
     if (this.isOver) throw ended();
     if (this.#state === 'connecting') {
-      await this.#ready.promise.catch(() => {
+      const failed = () => {
         throw ended();
-      });
-      if (this.isOver) throw ended();
+      };
+      return this.#ready.promise.then(() => this.#create(bidirectional, options, make), failed);
     }
-    let key: number;
-    if (options.waitUntilAvailable) {
-      const { id, promise } = this.#operations.start<number>();
-      key = this.native.openStream(bidirectional, id);
-      if (key === 0) {
-        this.#opening += 1;
-        this.keep();
-        key = await promise.finally(() => {
-          this.#opening -= 1;
-          this.keep();
-        });
-      } else this.#operations.resolve(id, key);
-    } else {
-      key = this.native.openStream(bidirectional, undefined);
-      if (key === 0) throw new DOMException('the peer allows no further stream now', 'QuotaExceededError');
+    const key = options.waitUntilAvailable
+      ? this.#whenAvailable(bidirectional)
+      : this.native.openStream(bidirectional, undefined);
+    if (key === 0) throw new DOMException('the peer allows no further stream now', 'QuotaExceededError');
+    return typeof key === 'number' ? make(this, key, options) : key.then((opened) => make(this, opened, options));
+  }
+
+  /** The key of a new stream, when the peer's limit allows one. */
+  #whenAvailable(bidirectional: boolean): Awaitable<number> {
+    const { id, promise } = this.#operations.start<number>();
+    const key = this.native.openStream(bidirectional, id);
+    if (key !== 0) {
+      this.#operations.resolve(id, key);
+      return key;
     }
-    return make(this, key, options);
+    this.#opening += 1;
+    this.keep();
+    return promise.finally(() => {
+      this.#opening -= 1;
+      this.keep();
+    });
   }
 
   #accept<Stream>(
