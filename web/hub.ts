@@ -39,7 +39,8 @@ export type Dispatch<Target> = (target: Target, kind: number, a: number, b: numb
 /** An object's entry in the hub, from its making to its terminal event. */
 export class Registration {
   readonly id: number;
-  readonly #weak: WeakRef<object>;
+  /** Not behind the end: garbage collection would have to keep the object if an older entry were left that leads here. */
+  #weak: WeakRef<object> | undefined;
   #strong: object | undefined;
   readonly #dispatch: Dispatch<never>;
   readonly #hub: Hub;
@@ -64,7 +65,7 @@ export class Registration {
 
   /** Keeps the object from being collected: a script may still hear from it. */
   hold(): void {
-    if (this.#open) this.#strong = this.#weak.deref();
+    if (this.#open) this.#strong = this.#weak?.deref();
   }
 
   /** Lets the object be collected, which closes its connection. Its native half then ends and says so. */
@@ -89,13 +90,14 @@ export class Registration {
     if (!this.#open) return;
     this.#open = false;
     this.#strong = undefined;
+    this.#weak = undefined;
     if (this.#wantsLife) this.#hub.countLife(-1);
     this.#hub.forget(this);
     this.#release?.();
   }
 
   deliver(kind: number, a: number, b: number, payload: Payload): void {
-    const target = this.#strong ?? this.#weak.deref();
+    const target = this.#strong ?? this.#weak?.deref();
     if (target !== undefined) {
       this.#context.runInAsyncScope(this.#dispatch as Dispatch<object>, undefined, target, kind, a, b, payload);
     }
@@ -103,7 +105,7 @@ export class Registration {
 
   /** Whether the object has been collected, so that nobody is left to close this entry. */
   get collected(): boolean {
-    return this.#weak.deref() === undefined;
+    return this.#weak?.deref() === undefined;
   }
 }
 
