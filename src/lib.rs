@@ -8,6 +8,7 @@ pub mod certificate;
 mod corpus;
 mod environment;
 pub mod error;
+mod http_token;
 pub mod hub;
 mod runtime;
 pub mod server_tls;

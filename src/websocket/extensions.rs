@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use crate::http_token::is_token_byte;
+
 const NAME: &str = "permessage-deflate";
 const SERVER_NO_CONTEXT_TAKEOVER: &str = "server_no_context_takeover";
 const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
@@ -299,10 +301,6 @@ impl<'a> Input<'a> {
         }
         Ok(value)
     }
-}
-
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::extensions::{self, Parameters};
+use crate::http_token::is_token;
 
 /// Bytes that a request or a response may have, up to its empty line.
 pub(crate) const MAX_HEAD: usize = 65_536;
@@ -400,13 +401,6 @@ fn has_token(headers: &[Header], name: &str, token: &str) -> bool {
 
 fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
-}
-
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// Base64 of 16 bytes: 22 characters, the last with 4 bits unused, and `==`.

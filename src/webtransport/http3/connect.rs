@@ -6,6 +6,7 @@ use super::error_code::ErrorCode;
 use super::qpack::{self, DecodeError};
 use super::structured_field;
 use super::{Field, Violation};
+use crate::http_token::is_token_byte;
 
 /// The `:protocol` of every draft up to 14.
 pub(super) const PROTOCOL: &[u8] = b"webtransport";
@@ -204,8 +205,7 @@ impl Message {
 }
 
 fn check_name(field: &Field) -> Result<(), MessageError> {
-    let is_name_character =
-        |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let is_name_character = |&byte: &u8| is_token_byte(byte) && !byte.is_ascii_uppercase();
     if field.name.is_empty() || !field.name.iter().all(is_name_character) {
         return Err(malformed("a field's name is a lowercase token"));
     }

@@ -6,6 +6,7 @@ use super::connect::{
     AVAILABLE_PROTOCOLS, ConnectRequest, Message, MessageError, PROTOCOL, PSEUDO_HEADERS, malformed, text,
 };
 use super::structured_field;
+use crate::http_token::is_token;
 
 /// A request as a server reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,11 +162,6 @@ fn content_length(fields: &[Field]) -> Result<Option<u64>, MessageError> {
         }
     }
     Ok(length)
-}
-
-fn is_token(text: &str) -> bool {
-    let is_token_character = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_token_character)
 }
 
 #[cfg(test)]

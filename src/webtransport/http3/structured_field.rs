@@ -2,6 +2,8 @@
 //! <https://www.rfc-editor.org/rfc/rfc9651> and
 //! <https://www.ietf.org/archive/id/draft-ietf-webtrans-http3-14.html#section-3.3>.
 
+use crate::http_token::is_token_byte;
+
 /// Writes `wt-available-protocols`.
 pub(crate) fn serialize_list(items: &[String]) -> String {
     items
@@ -136,7 +138,7 @@ fn is_key_character(character: u8) -> bool {
 
 /// Characters of tokens, numbers, booleans, dates and byte sequences.
 fn is_bare_character(character: u8) -> bool {
-    character.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/?@=".contains(&character)
+    is_token_byte(character) || b":/?@=".contains(&character)
 }
 
 #[cfg(test)]
