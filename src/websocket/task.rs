@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -142,6 +142,13 @@ enum Stage {
     Failing,
 }
 
+/// Others have their turn, and the sockets are looked at: a task that only wakes itself goes on 61 times before a thread of
+/// tokio does that.
+fn yield_turn(cx: &mut Context<'_>) {
+    // It wakes this task whether it is polled again or not.
+    let _pending = pin!(tokio::task::yield_now()).poll(cx);
+}
+
 /// The task's state.
 pub(crate) struct Driver {
     transport: Transport,
@@ -251,7 +258,7 @@ impl Driver {
                         self.read_ended = true;
                         self.read_error = error;
                     }
-                    Read::Yield => cx.waker().wake_by_ref(),
+                    Read::Yield => yield_turn(cx),
                     Read::Pending => {}
                 }
             }
@@ -356,5 +363,49 @@ impl Driver {
             emit_closed(&self.port, &closing.ended(), Failed::No);
         }
         Poll::Ready(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn sockets_are_looked_at_in_each_turn_that_is_yielded() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("it is bound");
+        let mut near = TcpStream::connect(at).await.expect("it listens");
+        let (far, _) = listener.accept().await.expect("it has connected");
+        let mut far = far.into_std().expect("it is a socket");
+        let heard = Arc::new(AtomicBool::new(false));
+        let hears = heard.clone();
+        let reader = tokio::spawn(async move {
+            near.read_u8().await.expect("a byte comes");
+            hears.store(true, Ordering::Relaxed);
+        });
+        tokio::task::yield_now().await;
+        far.write_all(&[1]).expect("there is room for it");
+        // As a task of its own: what a test's own future does, tokio looks at each time.
+        let turning = tokio::spawn(async move {
+            let mut turns = 0;
+            poll_fn(|cx| {
+                if heard.load(Ordering::Relaxed) {
+                    return Poll::Ready(turns);
+                }
+                turns += 1;
+                yield_turn(cx);
+                Poll::Pending
+            })
+            .await
+        });
+        reader.await.expect("it reads one byte");
+        let turns = turning.await.expect("it ends when that is heard");
+        assert!(turns <= 3, "{turns} turns");
     }
 }

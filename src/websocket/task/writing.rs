@@ -1,10 +1,8 @@
 //! A connection's writing half: the send queue → socket.
 
-use std::future::Future;
-use std::pin::pin;
 use std::task::{Context, Poll};
 
-use super::{Driver, Stage};
+use super::{Driver, Stage, yield_turn};
 use crate::hub::Payload;
 use crate::websocket::chunk::{Form, consume, slices};
 use crate::websocket::connection::WebSocketEvent;
@@ -102,11 +100,4 @@ impl Driver {
             Poll::Pending => false,
         }
     }
-}
-
-/// Others have their turn, and the sockets are looked at: a task that only wakes itself goes on 61 times before a thread of
-/// tokio does that.
-fn yield_turn(cx: &mut Context<'_>) {
-    // It wakes this task whether it is polled again or not.
-    let _pending = pin!(tokio::task::yield_now()).poll(cx);
 }
