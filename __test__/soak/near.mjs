@@ -1,6 +1,8 @@
 // The clients of the soak.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from '../../index.mjs';
+import { descriptors } from '../helpers/descriptors.mjs';
 import { numbers } from '../helpers/random.mjs';
 import { holdings, obey, tell } from './program.mjs';
 
@@ -41,15 +43,19 @@ async function release() {
   return { ms: Math.round(performance.now() - began) };
 }
 
-/** One connection after the other until the time is up: connect, echo, end in one of several ways. */
-async function churn(url, random, until, counts) {
-  while (performance.now() < until) {
+/**
+ * One connection after the other until the time is up: connect, echo, end in one of several ways. Each has a URL of its own:
+ * `broken` gets the paths of those that fail or end unclean.
+ */
+async function churn(url, name, random, until, counts, broken) {
+  for (let number = 0; performance.now() < until; number += 1) {
+    const path = `/${name}/${number}`;
     let socket;
     try {
-      socket = await opened(url);
+      socket = await opened(new URL(path, url));
     } catch {
-      // The proxy has reset it.
       counts.failed += 1;
+      broken.push(path);
       continue;
     }
     const end = closed(socket);
@@ -73,16 +79,86 @@ async function churn(url, random, until, counts) {
     if (random(4) === 0) socket.send('late');
     socket.close(1000, 'done');
     await end;
-    if (reset) counts.reset += 1;
+    if (reset) {
+      counts.reset += 1;
+      broken.push(path);
+    }
   }
 }
 
 async function work({ url, seconds, parallel, seed }) {
   const counts = { connections: 0, echoes: 0, failed: 0, reset: 0, wrong: 0 };
   const until = performance.now() + seconds * 1_000;
-  await Promise.all(Array.from({ length: parallel }, (_, index) => churn(url, numbers(seed + index), until, counts)));
-  return counts;
+  const broken = [];
+  const one = (_, index) => churn(url, seed + index, numbers(seed + index), until, counts, broken);
+  await Promise.all(Array.from({ length: parallel }, one));
+  return { counts, broken };
 }
 
-obey({ hold, release, work, holdings });
+/** Opens connections that nothing refers to, a thousand between two collections. */
+async function drop({ url, count }) {
+  const own = descriptors().length;
+  for (let dropped = 0; dropped < count; dropped += AT_ONCE) {
+    await Promise.all(Array.from({ length: AT_ONCE }, () => openAndDrop(url)));
+    if (descriptors().length > own + 1_000) await collected(own);
+  }
+  await collected(own);
+}
+
+async function openAndDrop(url) {
+  const socket = await opened(url);
+  // Listeners would keep it.
+  socket.onopen = null;
+  socket.onerror = null;
+}
+
+/** Resolves when this process has no more descriptors than this. */
+async function collected(most) {
+  while (descriptors().length > most) {
+    globalThis.gc();
+    await delay(10);
+  }
+}
+
+/** Makes so many connections a second, and closes each when it is open. */
+async function pace({ url, aSecond, seconds }) {
+  const began = performance.now();
+  const under = new Set();
+  let made = 0;
+  let most = 0;
+  while (made < aSecond * seconds) {
+    const due = Math.min(((performance.now() - began) / 1_000) * aSecond, aSecond * seconds);
+    for (; made < due; made += 1) {
+      const one = opened(url).then((socket) => {
+        const end = closed(socket);
+        socket.close();
+        return end;
+      });
+      under.add(one);
+      one.finally(() => under.delete(one));
+    }
+    most = Math.max(most, under.size);
+    await delay(1);
+  }
+  await Promise.all(under);
+  return { made, most, ms: Math.round(performance.now() - began) };
+}
+
+/** Sends one long message of zeros between two ones, and changes them behind the call. */
+async function sendLong({ url, length }) {
+  const socket = await opened(url);
+  const data = new Uint8Array(length);
+  data[0] = 1;
+  data[length - 1] = 1;
+  socket.send(data);
+  data[0] = 2;
+  data[length - 1] = 2;
+  const buffered = socket.bufferedAmount;
+  const end = closed(socket);
+  socket.close();
+  const { wasClean } = await end;
+  return { buffered, left: socket.bufferedAmount, wasClean };
+}
+
+obey({ hold, release, work, drop, pace, sendLong, holdings });
 tell({});

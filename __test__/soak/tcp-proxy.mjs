@@ -28,11 +28,13 @@ function pieces(random, small) {
 }
 
 /**
- * Listens; resolves to `{ port, counts, close }`. `target()` is the port behind it; `small` bytes are cut small each way. One
- * connection of `resetOneOf` is reset on its way; none where that is not given.
+ * Listens; resolves to `{ port, counts, reset, close }`. `target()` is the port behind it; `small` bytes are cut small each
+ * way. One connection of `resetOneOf` is reset on its way; none where that is not given. `reset` is the set of what those
+ * have asked for: the targets of their requests.
  */
 export async function tcpProxy({ target, seed, resetOneOf, small = 2_000 }) {
   const open = new Set();
+  const reset = new Set();
   const counts = { connections: 0, resets: 0 };
   const server = createServer({ allowHalfOpen: true }, (near) => {
     const random = numbers(seed + counts.connections++);
@@ -50,11 +52,16 @@ export async function tcpProxy({ target, seed, resetOneOf, small = 2_000 }) {
     near.pipe(pieces(random, small)).pipe(far);
     far.pipe(pieces(random, small)).pipe(near);
     if (resetOneOf === undefined || random(resetOneOf) !== 0) return;
+    let requested;
+    near.once('data', (head) => {
+      requested = /^GET (\S+) /.exec(head.toString('latin1'))?.[1];
+    });
     let left = random(20_000);
     far.on('data', (chunk) => {
       left -= chunk.length;
       if (left > 0 || near.destroyed) return;
       counts.resets += 1;
+      reset.add(requested);
       near.resetAndDestroy();
       far.resetAndDestroy();
     });
@@ -64,6 +71,7 @@ export async function tcpProxy({ target, seed, resetOneOf, small = 2_000 }) {
   return {
     port: server.address().port,
     counts,
+    reset,
     close() {
       server.close();
       for (const socket of open) socket.destroy();
