@@ -78,6 +78,12 @@ test('after close() it grows by what is not sent, and never falls', async (t) =>
   assert.equal(socket.bufferedAmount, 14);
   await task();
   assert.equal(socket.bufferedAmount, 14);
+  // Memory that is never touched, so that it costs none.
+  const long = new ArrayBuffer(2 ** 31 + 1);
+  socket.send(new DataView(long, 1));
+  assert.equal(socket.bufferedAmount, 14 + 2 ** 31);
+  socket.send(long);
+  assert.equal(socket.bufferedAmount, 15 + 2 ** 32);
 });
 
 test('what was queued before close() is sent before the Close frame', async (t) => {

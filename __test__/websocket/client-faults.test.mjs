@@ -114,6 +114,9 @@ test('names on the wire: one Host, in ASCII, whatever the URL is', async (t) => 
     );
   }
   assert.match(heads[1], /^origin: https:\/\/page\.example\r$/m);
+  await next(new WebSocket(`ws://127.0.0.1:${port}/a\r\nHost: b`), 'close');
+  assert.match(heads[2], /^GET \/aHost:%20b HTTP\/1\.1\r\n/);
+  assert.equal(heads[2].match(/^host:/gim).length, 1);
   const twice = { headers: [...headers[1], ['HOST', 'another.example']] };
   assert.throws(() => new WebSocket(`ws://127.0.0.1:${port}/`, twice), TypeError);
 });

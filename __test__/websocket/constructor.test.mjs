@@ -9,6 +9,8 @@ const syntaxError = { name: 'SyntaxError', code: DOMException.SYNTAX_ERR };
 test('URLs that are no WebSocket URLs', () => {
   const wrong = ['foo:', '', '/relative', 'ws://', 'ws://host:65536/', 'ws://ho st/', 'ftp://a/', 'file:///a', 'wss:'];
   wrong.push('ws://a/#', 'ws://a/#b', 'mailto:a@b', 'ws://[::1');
+  // No URL has a zone, and no host what would end a line of the request.
+  wrong.push('ws://[fe80::1%25eth0]/', 'ws://[fe80::1%eth0]/', 'ws://[fe80::1%2]/', 'ws://a%0d%0aX:/', 'ws://a%00/');
   for (const url of wrong) {
     assert.throws(() => new WebSocket(url), syntaxError, url);
     assert.throws(() => new WebSocket(url), DOMException, url);
@@ -25,6 +27,8 @@ test('http becomes ws, and the URL is normal', async (t) => {
     [`HTTPS://127.0.0.1:${port}/a b?ü`, `wss://127.0.0.1:${port}/a%20b?%C3%BC`],
     [new URL(`ws://127.1:${port}/x/../y`), `ws://127.0.0.1:${port}/y`],
     [`\n ws://127.0.0.1:${port}/\ta`, `ws://127.0.0.1:${port}/a`],
+    [`ws://127.0.0.1:${port}/a\r\nX: y`, `ws://127.0.0.1:${port}/aX:%20y`],
+    [`ws://[0:0::0:1]:${port}/`, `ws://[::1]:${port}/`],
   ];
   for (const [url, expected] of cases) {
     const socket = new WebSocket(url);

@@ -1,4 +1,4 @@
-// Processes that are forked beside open sockets, and a process that is stopped and goes on.
+// Processes that are forked beside open sockets, one that is stopped and goes on, and ends in the midst of sending.
 
 import assert from 'node:assert/strict';
 import { fork, spawn } from 'node:child_process';
@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import Ws from 'ws';
 import { descriptors } from '../helpers/descriptors.mjs';
-import { echo, listening, next, WebSocket } from '../helpers/websocket-ends.mjs';
+import { all, echo, frameServer, listening, next, WebSocket } from '../helpers/websocket-ends.mjs';
 
 const FORKED = fileURLToPath(new URL('../helpers/forked.mjs', import.meta.url));
 
@@ -95,3 +95,46 @@ test('a process that is stopped for a while: its timers fire once, and its conne
   await once(stopped.socket, 'ping');
   for (const { socket } of [stopped, running]) socket.terminate();
 });
+
+/** Sends more than any socket holds, says so, and ends in this way. */
+const SENDER = `
+  const { WebSocket } = require('./index.js');
+  const [, url, end] = process.argv;
+  const socket = new WebSocket(url);
+  socket.onopen = () => {
+    for (let count = 0; count < 1024; count += 1) socket.send(new Uint8Array(65_536));
+    process.stdout.write('sent\\n', () => setImmediate(() => {
+      if (end === 'exit') process.exit(7);
+      if (end === 'throw') throw new Error('uncaught');
+    }));
+  };
+`;
+const SENT = 1024 * 65_536;
+
+for (const [end, code, signal] of [
+  ['exit', 7, null],
+  ['throw', 1, null],
+  ['SIGTERM', null, 'SIGTERM'],
+]) {
+  test(`a process that ends in the midst of sending waits for nobody: ${end}`, {
+    skip: process.platform === 'win32' && 'no such signals',
+  }, async (t) => {
+    const peers = [];
+    const { url } = await frameServer(t, (peer) => peers.push(peer.pause()));
+    const child = spawn(process.execPath, ['-e', SENDER, url, end], { cwd: new URL('../..', import.meta.url) });
+    t.after(() => child.kill('SIGKILL'));
+    let errors = '';
+    child.stderr.on('data', (data) => {
+      errors += data;
+    });
+    await once(createInterface({ input: child.stdout }), 'line');
+    if (signal !== null) child.kill(signal);
+    // Nothing of what it sent is read before.
+    assert.deepEqual(await once(child, 'close'), [code, signal]);
+    assert.doesNotMatch(errors, /check failed|fatal|panick/i);
+    assert.equal(errors.includes('Error: uncaught'), end === 'throw');
+    const sent = all(peers[0]);
+    peers[0].resume();
+    assert.ok((await sent).length < SENT);
+  });
+}
