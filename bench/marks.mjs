@@ -1,11 +1,11 @@
 // The marks that webwire has set itself: printed beside a measure, never a reason to fail.
 
-/** At least `factor` times the rival's figure. `of` says whose figure it is, where it is not webwire's own class. */
-export function atLeast(factor, rival, of = 'webwire') {
+/** At least `limit`, or `limit` times the rival's figure. `of` says whose figure it is, where it is not webwire's own class. */
+export function atLeast(limit, rival, of = 'webwire') {
   return {
     of,
-    text: `${of === 'webwire' ? '' : `${of} `}at least ${factor} × ${rival}`,
-    reached: (ours, figure) => ours >= factor * figure(rival),
+    text: `${of === 'webwire' ? '' : `${of} `}at least ${limit}${rival ? ` × ${rival}` : ''}`,
+    reached: (ours, figure) => ours >= limit * (rival ? figure(rival) : 1),
   };
 }
 

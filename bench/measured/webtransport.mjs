@@ -1,5 +1,6 @@
 // webwire's measuring end of the WebTransport cases; their shapes are those in bench/peer/src/quic_client.rs.
-// node webtransport.mjs CASE PORT HASH COUNT
+// node webtransport.mjs CASE PORT HASH COUNT [PACE]
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WebTransport } from 'webwire/webtransport';
 import { cpuSeconds, endWithParent, percentile, tell } from './figures.mjs';
 
@@ -10,7 +11,7 @@ const ESTABLISHED_AT_ONCE = 50;
 const DATAGRAM = 1200;
 const small = new Uint8Array(64).fill(69);
 
-const [name, port, hash, countText] = process.argv.slice(2);
+const [name, port, hash, countText, paceText] = process.argv.slice(2);
 const options = { serverCertificateHashes: [{ algorithm: 'sha-256', value: Buffer.from(hash, 'hex') }] };
 const connect = async () => {
   const session = new WebTransport(`https://127.0.0.1:${port}/bench`, options);
@@ -117,36 +118,55 @@ const cases = {
     return { client: (after[0] - before[0]) / count, server: (after[1] - before[1]) / count };
   },
 
+  /** Datagrams as fast as the writer takes them. */
   async datagrams(session, count) {
-    let answered = 0n;
-    const reader = session.datagrams.readable.getReader();
-    const listen = async () => {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) return;
-        answered = unsigned(value);
-      }
-    };
-    // It ends with the session.
-    listen().catch(() => {});
-    const writer = session.datagrams.createWritable().getWriter();
-    const datagram = new Uint8Array(DATAGRAM).fill(68);
-    const run = async (datagrams) => {
-      const before = answered;
-      const end = await begin(session);
+    return await sendDatagrams(session, count, async (writer, datagram, datagrams) => {
       for (let index = 0; index < datagrams; index++) {
         await writer.ready;
         writer.write(datagram).catch(() => {});
       }
       await writer.ready;
-      const { seconds, cpu } = await end();
-      const arrived = Number(answered - before);
-      return { rate: arrived / seconds, cpu: (cpu / arrived) * 1e6, arrived: (arrived / datagrams) * 100 };
-    };
-    await run(count / WARM_UP);
-    return await run(count);
+    });
+  },
+
+  /** So many of them a second, in one go each time that a timer fires. */
+  async 'datagrams-paced'(session, count) {
+    const pace = Number(paceText);
+    return await sendDatagrams(session, count, async (writer, datagram, datagrams) => {
+      const start = performance.now();
+      for (let index = 0; index < datagrams; ) {
+        await sleep(1);
+        const due = Math.min(datagrams, Math.floor(((performance.now() - start) / 1e3) * pace));
+        for (; index < due; index++) {
+          await writer.ready;
+          writer.write(datagram).catch(() => {});
+        }
+      }
+      await writer.ready;
+    });
   },
 };
+
+/** What becomes of datagrams that `send` sends: how many a script has read at the other end when no more come. */
+async function sendDatagrams(session, count, send) {
+  const writer = session.datagrams.createWritable().getWriter();
+  const datagram = new Uint8Array(DATAGRAM).fill(68);
+  while (session.datagrams.maxDatagramSize < DATAGRAM) await exchange(session, small);
+  const run = async (datagrams) => {
+    const before = await otherDatagrams(session);
+    const end = await begin(session);
+    await send(writer, datagram, datagrams);
+    let arrived = 0;
+    for (let last = -1; arrived < datagrams && arrived > last; ) {
+      last = arrived;
+      arrived = (await otherDatagrams(session)) - before;
+    }
+    const { seconds, cpu } = await end();
+    return { rate: arrived / seconds, cpu: (cpu / arrived) * 1e6, arrived: (arrived / datagrams) * 100 };
+  };
+  await run(count / WARM_UP);
+  return await run(count);
+}
 
 /** Wall-clock and CPU time of both ends from now on. */
 async function begin(session) {
@@ -162,6 +182,11 @@ async function begin(session) {
 
 async function otherCpu(session) {
   return Number(unsigned(await exchange(session, Uint8Array.of(67)))) / 1e9;
+}
+
+/** How many datagrams a script has read at the other end. */
+async function otherDatagrams(session) {
+  return Number(unsigned(await exchange(session, Uint8Array.of(68))));
 }
 
 /** Resident memory after garbage collection. */

@@ -11,7 +11,7 @@ mod websocket_load;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-const USAGE: &str = "usage: bench-peer websocket | websocket-load PORT CONNECTIONS DEPTH SIZE COUNT | quic-server | quic-client CASE ADDRESS CERTIFICATE COUNT";
+const USAGE: &str = "usage: bench-peer websocket | websocket-load PORT CONNECTIONS DEPTH SIZE COUNT | quic-server | quic-client CASE ADDRESS CERTIFICATE COUNT [PACE]";
 
 fn main() -> Result<(), Failure> {
     std::thread::spawn(|| {
@@ -32,11 +32,12 @@ fn main() -> Result<(), Failure> {
             count.parse()?,
         ),
         ["quic-server"] => on_one_thread(quic_server::serve()),
-        ["quic-client", case, address, certificate, count] => on_one_thread(quic_client::run(
+        ["quic-client", case, address, certificate, count, pace @ ..] => on_one_thread(quic_client::run(
             case,
             address.parse()?,
             from_hex(certificate)?,
             count.parse()?,
+            pace.first().map(|pace| pace.parse()).transpose()?,
         )),
         _ => Err(USAGE.into()),
     }

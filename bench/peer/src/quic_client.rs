@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use cpu_time::ProcessTime;
@@ -19,8 +19,15 @@ const SMALL: [u8; 64] = [b'E'; 64];
 const STREAMS_AT_ONCE: usize = 32;
 const DATAGRAM: usize = 1200;
 
-/// Connects to `address`, whose certificate is known, runs `case` with `count` operations (bytes for `stream`).
-pub(crate) async fn run(case: &str, address: SocketAddr, certificate: Vec<u8>, count: usize) -> Result<(), Failure> {
+/// Connects to `address`, whose certificate is known, runs `case` with `count` operations (bytes for `stream`), so many a second
+/// where it has a pace.
+pub(crate) async fn run(
+    case: &str,
+    address: SocketAddr,
+    certificate: Vec<u8>,
+    count: usize,
+    pace: Option<f64>,
+) -> Result<(), Failure> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(certificate))?;
     let config = ClientConfig::with_root_certificates(Arc::new(roots))?;
@@ -32,7 +39,7 @@ pub(crate) async fn run(case: &str, address: SocketAddr, certificate: Vec<u8>, c
         "stream" => stream(&connection, count).await?,
         "round-trip" => round_trip(&connection, count).await?,
         "small-streams" => small_streams(&connection, count).await?,
-        "datagrams" => datagrams(&connection, count).await?,
+        "datagrams" | "datagrams-paced" => datagrams(&connection, count, pace).await?,
         _ => return Err(format!("no such case: {case}").into()),
     };
     println!("{figures}");
@@ -66,7 +73,12 @@ impl Measure {
 }
 
 async fn other_cpu(connection: &Connection) -> Result<u64, Failure> {
-    let answer = exchange(connection, b"C").await?;
+    ask(connection, b"C").await
+}
+
+/// What the other end tells of itself.
+async fn ask(connection: &Connection, kind: &[u8]) -> Result<u64, Failure> {
+    let answer = exchange(connection, kind).await?;
     Ok(u64::from_le_bytes(answer.as_slice().try_into()?))
 }
 
@@ -175,28 +187,35 @@ async fn small_streams(connection: &Connection, count: usize) -> Result<String, 
     Ok(figures)
 }
 
-async fn datagrams(connection: &Connection, count: usize) -> Result<String, Failure> {
-    let answers = connection.clone();
-    let received = Arc::new(std::sync::atomic::AtomicU64::new(0));
-    let sum = Arc::clone(&received);
-    tokio::spawn(async move {
-        while let Ok(answer) = answers.read_datagram().await {
-            if let Ok(bytes) = answer.as_ref().try_into() {
-                sum.store(u64::from_le_bytes(bytes), std::sync::atomic::Ordering::Relaxed);
-            }
-        }
-    });
+/// Datagrams as fast as quinn takes them, or so many a second, in one go each time that a timer fires.
+async fn datagrams(connection: &Connection, count: usize, pace: Option<f64>) -> Result<String, Failure> {
     let payload = Bytes::from_static(&[b'D'; DATAGRAM]);
+    while connection.max_datagram_size().is_none_or(|size| size < DATAGRAM) {
+        exchange(connection, &SMALL).await?;
+    }
     let mut figures = String::new();
     for count in [count / 8, count] {
+        let before = ask(connection, b"D").await?;
         let measure = Measure::begin(connection).await?;
-        let before = received.load(std::sync::atomic::Ordering::Relaxed);
-        for _ in 0..count {
-            connection.send_datagram_wait(payload.clone()).await?;
+        let mut sent = 0;
+        while sent < count {
+            let mut due = count;
+            if let Some(pace) = pace {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                due = count.min((measure.wall.elapsed().as_secs_f64() * pace) as usize);
+            }
+            for _ in sent..due {
+                connection.send_datagram_wait(payload.clone()).await?;
+            }
+            sent = due;
         }
-        // The answer on a stream comes after what was sent before it, but for a few datagrams at the end.
+        let (mut arrived, mut last) = (0, None);
+        while arrived < count as u64 && last != Some(arrived) {
+            last = Some(arrived);
+            arrived = ask(connection, b"D").await? - before;
+        }
         let (wall, cpu) = measure.end(connection).await?;
-        let arrived = (received.load(std::sync::atomic::Ordering::Relaxed) - before) as f64;
+        let arrived = arrived as f64;
         figures = format!(
             "{{\"rate\":{},\"cpu\":{},\"arrived\":{}}}",
             arrived / wall,

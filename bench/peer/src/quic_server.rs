@@ -1,7 +1,9 @@
 //! The serving end of the plain QUIC program. The first byte of a bidirectional stream says what becomes of it, in the
-//! same way as in `bench/measured/webtransport-server.mjs`: `S` counts, `E` sends back, `C` tells the CPU time used.
+//! same way as in `bench/measured/webtransport-server.mjs`: `S` counts, `E` sends back, `C` tells the CPU time used, `D` how
+//! many datagrams of the connection were read.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cpu_time::ProcessTime;
 use quinn::{Connection, Endpoint, RecvStream, SendStream, ServerConfig};
@@ -34,29 +36,29 @@ pub(crate) async fn serve() -> Result<(), Failure> {
 }
 
 async fn serve_connection(connection: Connection, begin: Arc<ProcessTime>) {
-    let datagrams = connection.clone();
+    let read = Arc::new(AtomicU64::new(0));
+    let (datagrams, count) = (connection.clone(), Arc::clone(&read));
     tokio::spawn(async move {
-        // Each 64th datagram is answered, so that the sender can count how many arrived.
-        let mut received: u64 = 0;
         while datagrams.read_datagram().await.is_ok() {
-            received += 1;
-            if received.is_multiple_of(64) {
-                // What can't be sent is a lost datagram; the next answer carries the sum.
-                let _ = datagrams.send_datagram(received.to_le_bytes().to_vec().into());
-            }
+            count.fetch_add(1, Ordering::Relaxed);
         }
     });
     while let Ok((send, receive)) = connection.accept_bi().await {
-        let begin = Arc::clone(&begin);
+        let (begin, read) = (Arc::clone(&begin), Arc::clone(&read));
         tokio::spawn(async move {
-            if let Err(error) = serve_stream(send, receive, &begin).await {
+            if let Err(error) = serve_stream(send, receive, &begin, &read).await {
                 eprintln!("bench-peer: {error}");
             }
         });
     }
 }
 
-async fn serve_stream(mut send: SendStream, mut receive: RecvStream, begin: &ProcessTime) -> Result<(), Failure> {
+async fn serve_stream(
+    mut send: SendStream,
+    mut receive: RecvStream,
+    begin: &ProcessTime,
+    datagrams: &AtomicU64,
+) -> Result<(), Failure> {
     let mut kind = [0];
     receive.read_exact(&mut kind).await?;
     match kind {
@@ -77,6 +79,7 @@ async fn serve_stream(mut send: SendStream, mut receive: RecvStream, begin: &Pro
             let nanoseconds = u64::try_from(begin.elapsed().as_nanos())?;
             send.write_all(&nanoseconds.to_le_bytes()).await?;
         }
+        [b'D'] => send.write_all(&datagrams.load(Ordering::Relaxed).to_le_bytes()).await?,
         _ => return Err("no such kind of stream".into()),
     }
     send.finish()?;
