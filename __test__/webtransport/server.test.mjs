@@ -187,3 +187,19 @@ test('util.inspect shows the state', async (context) => {
   await listener.server.close({ timeoutMs: 0 });
   assert.equal(inspect(listener.server), "WebTransportServer { state: 'closed', sessions: 0, unanswered: 0 }");
 });
+
+test('clients of a process share a socket, also one that comes when the others have their sessions', async (context) => {
+  const listener = await startServer(context);
+  const ports = [];
+  for (let index = 0; index < 2; index += 1) {
+    const client = connect(listener);
+    context.after(() => client.close());
+    const request = await listener.request();
+    ports.push(request.remoteAddress.port);
+    await request.accept();
+    await client.ready;
+    // The session lives on while the next one is made.
+    await (await client.createUnidirectionalStream()).getWriter().write(Uint8Array.of(1));
+  }
+  assert.equal(ports[0], ports[1]);
+});
