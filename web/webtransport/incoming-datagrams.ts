@@ -36,7 +36,7 @@ export class IncomingDatagrams {
   #taken: Chunk[] = [];
   #at = 0;
   /** How old each was when they were taken, in milliseconds, and when that was and when they were last looked through. */
-  readonly #ages = new Float64Array(MOST);
+  #ages: Float64Array | undefined;
   #takenAt = 0;
   #reviewedAt = 0;
   #maxAge: number | null = null;
@@ -122,11 +122,13 @@ export class IncomingDatagrams {
   #take(): boolean {
     this.#forget();
     const count = this.#session.isOpen ? this.#session.native.takeDatagrams(bytes, markBytes) : 0;
+    if (count > 0) this.#ages ??= new Float64Array(MOST);
+    const ages = this.#ages as Float64Array;
     let start = 0;
     for (let index = 0; index < count; index += 1) {
       const end = start + (marks[index * MARK_WORDS] as number);
       this.#taken.push(bytes.slice(start, end));
-      this.#ages[index] = (marks[index * MARK_WORDS + 1] as number) / 1000;
+      ages[index] = (marks[index * MARK_WORDS + 1] as number) / 1000;
       start = end;
     }
     this.#takenAt = performance.now();
@@ -145,7 +147,8 @@ export class IncomingDatagrams {
     const first = this.#at;
     const since = this.#reviewedAt - this.#takenAt;
     const maxAge = this.#maxAge ?? Infinity;
-    while (this.#at < this.#taken.length && (this.#ages[this.#at] as number) + since > maxAge) this.#at += 1;
+    const ages = this.#ages as Float64Array;
+    while (this.#at < this.#taken.length && (ages[this.#at] as number) + since > maxAge) this.#at += 1;
     if (dropped > 0 || this.#at > first) native.loseDatagrams(dropped, this.#at - first);
   }
 

@@ -47,8 +47,15 @@ type Make<Stream> = (session: Session, key: number, options: SendPlaceOptions) =
 const MAX_REASON_BYTES = 1024;
 const NOTHING = new Payload();
 
+/** What ends with its session. */
+interface Ending {
+  /** In good order. */
+  close(): void;
+  error(error: unknown): void;
+}
+
 /** The streams that a peer opens, one kind of them. */
-class Incoming<Stream> {
+class Incoming<Stream> implements Ending {
   readonly readable: ReadableStream<Stream>;
   controller!: ReadableStreamDefaultController<Stream>;
   /** A read waits. */
@@ -78,6 +85,10 @@ class Incoming<Stream> {
   close(): void {
     if (!this.cancelled) this.controller.close();
   }
+
+  error(error: unknown): void {
+    this.controller.error(error);
+  }
 }
 
 export class Session {
@@ -100,9 +111,10 @@ export class Session {
   #isWatched = false;
   /** Streams that wait for the peer's limit. */
   #opening = 0;
-  readonly #bidirectional: Incoming<WebTransportBidirectionalStream>;
-  readonly #unidirectional: Incoming<WebTransportReceiveStream>;
-  readonly datagrams: Datagrams;
+  /** Made when a script asks for them: most sessions are asked for some only. */
+  #bidirectional: Incoming<WebTransportBidirectionalStream> | undefined;
+  #unidirectional: Incoming<WebTransportReceiveStream> | undefined;
+  #datagrams: Datagrams | undefined;
   #protocol = '';
   #responseHeaders: Headers | null = null;
 
@@ -117,9 +129,6 @@ export class Session {
   constructor(preferences: Preferences) {
     this.preferences = preferences;
     this.#registration = hub.register(this, Session.#dispatch);
-    this.datagrams = createDatagrams(this);
-    this.#bidirectional = new Incoming((incoming) => this.#accept(incoming, true, createBidirectionalStream));
-    this.#unidirectional = new Incoming((incoming) => this.#accept(incoming, false, createReceiveStream));
   }
 
   /** Begins to connect: https://www.w3.org/TR/webtransport/#initialize-webtransport-over-http */
@@ -226,11 +235,34 @@ export class Session {
   }
 
   get incomingBidirectionalStreams(): ReadableStream<WebTransportBidirectionalStream> {
+    this.#bidirectional ??= this.#ended(
+      new Incoming((incoming) => this.#accept(incoming, true, createBidirectionalStream)),
+    );
     return this.#bidirectional.readable;
   }
 
   get incomingUnidirectionalStreams(): ReadableStream<WebTransportReceiveStream> {
+    this.#unidirectional ??= this.#ended(
+      new Incoming((incoming) => this.#accept(incoming, false, createReceiveStream)),
+    );
     return this.#unidirectional.readable;
+  }
+
+  get datagrams(): Datagrams {
+    this.#datagrams ??= this.#ended(createDatagrams(this));
+    return this.#datagrams;
+  }
+
+  /** What has been made. */
+  get #parts(): Ending[] {
+    return [this.#bidirectional, this.#unidirectional, this.#datagrams].filter((part) => part !== undefined);
+  }
+
+  /** What is made after the end has ended. */
+  #ended<Part extends Ending>(part: Part): Part {
+    if (this.#state === 'closed') part.close();
+    else if (this.#state === 'failed') part.error(this.endError());
+    return part;
   }
 
   ref(): void {
@@ -250,9 +282,9 @@ export class Session {
       this.#state === 'connecting' ||
       this.#isWatched ||
       this.#opening > 0 ||
-      this.#bidirectional.wanted ||
-      this.#unidirectional.wanted ||
-      this.datagrams.isAwaited;
+      this.#bidirectional?.wanted === true ||
+      this.#unidirectional?.wanted === true ||
+      this.#datagrams?.isAwaited === true;
     if (isAwaited === this.#isKept) return;
     this.#isKept = isAwaited;
     if (isAwaited) this.#registration.hold();
@@ -321,11 +353,11 @@ export class Session {
   }
 
   #accept<Stream>(
-    incoming: Incoming<Stream>,
+    incoming: Incoming<Stream> | undefined,
     bidirectional: boolean,
     make: (session: Session, key: number) => Stream,
   ): void {
-    if (incoming.wanted && this.isOpen) {
+    if (incoming?.wanted && this.isOpen) {
       const key = this.native.acceptStream(bidirectional);
       if (key !== 0) {
         incoming.wanted = false;
@@ -368,7 +400,7 @@ export class Session {
     this.#state = 'connected';
     this.#reliability = 'supports-unreliable';
     this.anticipate();
-    this.datagrams.established();
+    this.#datagrams?.established();
     this.#ready.resolve(undefined);
     this.#observer?.opened(this.#protocol);
     this.#accept(this.#bidirectional, true, createBidirectionalStream);
@@ -396,16 +428,12 @@ export class Session {
     if (closeInfo !== undefined) {
       // 14.
       this.#closed.resolve(closeInfo);
-      this.#bidirectional.close();
-      this.#unidirectional.close();
-      this.datagrams.close();
+      for (const part of this.#parts) part.close();
     } else {
       // 15.
       this.#closed.reject(error);
       this.#ready.reject(error);
-      this.#bidirectional.controller.error(error);
-      this.#unidirectional.controller.error(error);
-      this.datagrams.error(error);
+      for (const part of this.#parts) part.error(error);
     }
     if (closeInfo !== undefined) this.#observer?.closed(closeInfo);
   }
@@ -442,10 +470,10 @@ export class Session {
         session.#operations.resolve(a, b);
         break;
       case Kind.DatagramsReadable:
-        session.datagrams.incoming.arrived();
+        session.#datagrams?.incoming.arrived();
         break;
       case Kind.DatagramsWritable:
-        session.datagrams.outgoing.sent(a);
+        session.#datagrams?.outgoing.sent(a);
         break;
       case Kind.Ended:
         session.#fail(unexplained(a !== 0));

@@ -32,12 +32,11 @@ let adopted: Shown | undefined;
 
 export class WebTransport {
   readonly #session: Session;
-  readonly #datagrams: WebTransportDatagramDuplexStream;
+  #datagrams: WebTransportDatagramDuplexStream | undefined;
 
   constructor(...given: unknown[]) {
     const { session, url } = adopted ?? connect(given);
     this.#session = session;
-    this.#datagrams = new WebTransportDatagramDuplexStream(session.datagrams);
     session.observe(new Observer(this, url));
   }
 
@@ -114,6 +113,7 @@ export class WebTransport {
   }
 
   get datagrams(): WebTransportDatagramDuplexStream {
+    this.#datagrams ??= new WebTransportDatagramDuplexStream(this.#session.datagrams);
     return this.#datagrams;
   }
 
