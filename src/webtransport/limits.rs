@@ -9,8 +9,9 @@ use quinn::{IdleTimeout, TransportConfig, VarInt};
 pub(crate) use super::http3::Role;
 use super::http3::flow_control::Limits;
 
-/// Streams of each kind that a peer may have open with us; the specification wants 100 at least.
-pub(crate) const CONCURRENT_STREAMS: u32 = 128;
+/// Streams of each kind that a peer may have open with us; the specification wants 100 at least. QUIC's tables have an entry for
+/// each from the beginning, and up to 112 they are half as large as above.
+pub(crate) const CONCURRENT_STREAMS: u32 = 104;
 /// How many of them a script may ask for. Each costs a few hundred bytes; the data on them is bounded by the connection.
 const MAX_ANTICIPATED_STREAMS: u32 = 4096;
 

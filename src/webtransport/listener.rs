@@ -418,9 +418,9 @@ async fn serve(shared: Arc<Shared>, incoming: Incoming, handshake: OwnedSemaphor
             _end = &mut serving => break,
             Some(stream) = received.recv() => {
                 if closing {
-                    refuse(&http3, stream);
+                    refuse(&http3, *stream);
                 } else {
-                    requests.spawn(request::serve(shared.clone(), http3.clone(), client.clone(), stream));
+                    requests.spawn(request::serve(shared.clone(), http3.clone(), client.clone(), *stream));
                 }
             }
             Some(_answered) = requests.join_next() => {}

@@ -61,7 +61,8 @@ pub(crate) struct Http3 {
     pub(super) goaway: watch::Sender<Goaway>,
     /// Ours has been asked for: we look at no request that comes from now on.
     pub(super) leaving: watch::Sender<bool>,
-    requests: mpsc::Sender<ConnectStream>,
+    /// Boxed: a queue has memory for 32 from the beginning.
+    requests: mpsc::Sender<Box<ConnectStream>>,
     allowance: Arc<Allowance>,
     pub(super) underlying: Arc<Underlying>,
     /// Told when the last session has left.
@@ -70,7 +71,11 @@ pub(crate) struct Http3 {
 
 impl Http3 {
     /// A connection to serve with [`Http3::serve`], and, for a server, the requests that come on it.
-    pub(crate) fn new(quic: Connection, role: Role, shares: Shares) -> (Arc<Self>, mpsc::Receiver<ConnectStream>) {
+    pub(crate) fn new(
+        quic: Connection,
+        role: Role,
+        shares: Shares,
+    ) -> (Arc<Self>, mpsc::Receiver<Box<ConnectStream>>) {
         let (requests, received) = mpsc::channel(REQUESTS);
         let settings = watch::Sender::new(None);
         (
@@ -249,10 +254,10 @@ impl Http3 {
         let mut stream = ConnectStream::new(send, reading.stream, reading.held);
         let id = stream.id();
         if self.asked(id) {
-            match self.requests.try_send(stream) {
+            match self.requests.try_send(Box::new(stream)) {
                 Ok(()) => return,
                 // The listener is too busy.
-                Err(error) => stream = error.into_inner(),
+                Err(error) => stream = *error.into_inner(),
             }
         }
         self.refuse(id);

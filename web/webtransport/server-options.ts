@@ -35,7 +35,7 @@ export type OnRequest = (request: never, info: never) => unknown;
 const MAX_CONNECTIONS = 65_536;
 const MAX_SESSIONS_PER_CONNECTION = 16;
 /** The specification wants 100 at least. */
-const MAX_STREAMS_PER_CONNECTION = 128;
+const MAX_STREAMS_PER_CONNECTION = 104;
 /** Below this HTTP/3 has no room for what it needs itself. */
 const LEAST_STREAMS = 16;
 /** 15 s each at most. */

@@ -8,7 +8,7 @@ use crate::webtransport::limits;
 
 /// The window of a connection, as docs/divergence.md and SECURITY promise it.
 const WINDOW: u64 = 16 * 1024 * 1024;
-const STREAMS: usize = 128;
+const STREAMS: usize = limits::CONCURRENT_STREAMS as usize;
 /// More than all windows together, on each stream.
 const EACH: usize = 2 * 1024 * 1024;
 
