@@ -15,6 +15,9 @@ use super::scheduler::Place;
 /// Datagrams of one writable that wait at most until a script says otherwise: 64 KiB of full packets.
 const OUTGOING: usize = 64;
 
+/// So many are handed over between two looks at the queue.
+const AT_ONCE: usize = 32;
+
 /// A datagram that a script has written.
 pub(crate) struct Outgoing {
     pub(crate) bytes: Bytes,
@@ -166,6 +169,30 @@ impl Datagrams {
         }
     }
 
+    /// Hands over those at the head of the queue, whatever their places, until there is none or `hand_over` has no room
+    /// for one, which it says by `false`. Nobody waits for the queue meanwhile.
+    pub(crate) fn hand_over(&self, mut hand_over: impl FnMut(&Bytes) -> bool) {
+        let mut queue = lock(&self.outgoing);
+        loop {
+            queue.expire(Instant::now());
+            let count = queue.datagrams.len().min(AT_ONCE);
+            let mut taken: VecDeque<_> = queue.datagrams.drain(..count).collect();
+            drop(queue);
+            let gone = taken.iter().take_while(|datagram| hand_over(&datagram.bytes)).count();
+            queue = lock(&self.outgoing);
+            for datagram in taken.drain(..gone) {
+                queue.gone(datagram.writable);
+            }
+            let is_blocked = !taken.is_empty();
+            while let Some(datagram) = taken.pop_back() {
+                queue.datagrams.push_front(datagram);
+            }
+            if is_blocked || queue.datagrams.is_empty() {
+                return;
+            }
+        }
+    }
+
     /// Removes the first to send from that place: QUIC has it, or dropped it.
     pub(crate) fn sent(&self, from: Place) {
         let mut queue = lock(&self.outgoing);
@@ -256,6 +283,36 @@ mod tests {
         datagrams.sent(Place::default());
         datagrams.sent(Place::default());
         assert!(datagrams.freed().is_empty());
+    }
+
+    #[test]
+    fn those_that_find_no_room_keep_their_order() {
+        let datagrams = Datagrams::default();
+        datagrams.set_outgoing_limit(AT_ONCE);
+        let now = Instant::now();
+        for writable in [1, 2] {
+            for count in 1..=AT_ONCE {
+                assert_eq!(write(&datagrams, writable, now), count < AT_ONCE);
+            }
+        }
+        let mut room = AT_ONCE + 1;
+        let mut hand_over = |_: &Bytes| {
+            let fits = room > 0;
+            room = room.saturating_sub(1);
+            fits
+        };
+        datagrams.hand_over(&mut hand_over);
+        assert_eq!(datagrams.freed(), [1]);
+        write(&datagrams, 3, now);
+        let waiting = |datagrams: &Datagrams| {
+            let queue = lock(&datagrams.outgoing);
+            let writables = queue.datagrams.iter().map(|datagram| datagram.writable);
+            writables.collect::<Vec<_>>()
+        };
+        assert_eq!(waiting(&datagrams), [vec![2; AT_ONCE - 1], vec![3]].concat());
+        datagrams.hand_over(|_| true);
+        assert!(waiting(&datagrams).is_empty());
+        assert_eq!(datagrams.freed(), [2]);
     }
 
     #[tokio::test]

@@ -57,6 +57,9 @@ impl Listening {
     }
 }
 
+/// What a socket may hold each way while the network's thread is held up: some ten milliseconds at full speed, where the 200 KiB that
+/// Linux gives by itself hold less than one. What comes beyond it is lost.
+const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 /// How often a socket is looked at that is being closed: quinn does not tell.
 const LOOK: Duration = Duration::from_millis(1);
 
@@ -90,6 +93,9 @@ fn socket(address: SocketAddr) -> std::io::Result<UdpSocket> {
         // Both IP versions, as Node's servers do.
         socket.set_only_v6(false)?;
     }
+    // A system that gives less still gives something.
+    let _as_much_as_may_be = socket.set_recv_buffer_size(SOCKET_BUFFER);
+    let _as_much_as_may_be = socket.set_send_buffer_size(SOCKET_BUFFER);
     socket.bind(&address.into())?;
     Ok(socket.into())
 }

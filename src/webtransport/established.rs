@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -163,9 +164,9 @@ impl Session {
         }
     }
 
-    /// Takes a datagram for this session.
-    pub(crate) fn deliver_datagram(&self, payload: Bytes) {
-        if self.incoming_datagrams.arrived(payload, Instant::now()) == datagrams::Tell::Now {
+    /// Takes datagrams for this session.
+    pub(crate) fn deliver_datagrams(&self, payloads: impl Iterator<Item = Bytes>) {
+        if self.incoming_datagrams.arrived(payloads, Instant::now()) == datagrams::Tell::Now {
             self.port
                 .emit(WebTransportEvent::DatagramsReadable, 0, 0, Payload::None);
         }
@@ -327,27 +328,62 @@ impl Session {
 
     /// Sends the datagrams that scripts wrote.
     pub(crate) async fn send_datagrams(&self) -> quinn::ConnectionError {
-        use quinn::SendDatagramError as Refused;
         let mut turns = DatagramTurns::new(self);
         loop {
             if let Some(first) = self.datagrams.next_to_send().await {
                 let place = turns.next(first).await;
                 if let Some(datagram) = self.datagrams.first_to_send(place) {
-                    let payload = datagram.len() - datagrams::overhead(self.id);
-                    match self.connection.send_datagram_wait(datagram).await {
-                        Ok(()) => self.underlying.sent(payload),
-                        // A datagram that does not fit is dropped, as the specification says.
-                        Err(Refused::TooLarge | Refused::UnsupportedByPeer | Refused::Disabled) => {}
-                        Err(Refused::ConnectionLost(error)) => return error,
+                    let length = datagram.len();
+                    let sent = self.connection.send_datagram_wait(datagram).await;
+                    if let Err(error) = self.datagram_sent(sent, length) {
+                        return error;
                     }
                     self.datagrams.sent(place);
                 }
+            }
+            // While no turns are taken there is nobody to ask before the others of the queue.
+            if !self.turnstile.is_used()
+                && let Err(error) = self.send_datagrams_at_once()
+            {
+                return error;
             }
             for writable in self.datagrams.freed() {
                 self.port
                     .emit(WebTransportEvent::DatagramsWritable, writable, 0, Payload::None);
             }
         }
+    }
+
+    /// Sends those that QUIC has room for.
+    fn send_datagrams_at_once(&self) -> Result<(), quinn::ConnectionError> {
+        let mut outcome = Ok(());
+        self.datagrams.hand_over(|datagram| {
+            let sent = self.connection.send_datagram_wait(datagram.clone()).now_or_never();
+            match sent {
+                Some(sent) => {
+                    outcome = self.datagram_sent(sent, datagram.len());
+                    outcome.is_ok()
+                }
+                None => false,
+            }
+        });
+        outcome
+    }
+
+    /// What became of a datagram of that length, with what frames it.
+    fn datagram_sent(
+        &self,
+        sent: Result<(), quinn::SendDatagramError>,
+        length: usize,
+    ) -> Result<(), quinn::ConnectionError> {
+        use quinn::SendDatagramError as Refused;
+        match sent {
+            Ok(()) => self.underlying.sent(length - datagrams::overhead(self.id)),
+            // A datagram that does not fit is dropped, as the specification says.
+            Err(Refused::TooLarge | Refused::UnsupportedByPeer | Refused::Disabled) => {}
+            Err(Refused::ConnectionLost(error)) => return Err(error),
+        }
+        Ok(())
     }
 }
 

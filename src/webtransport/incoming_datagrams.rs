@@ -54,14 +54,16 @@ impl IncomingDatagrams {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds one from the network; when too many wait the oldest is dropped.
-    pub(crate) fn arrived(&self, datagram: Bytes, now: Instant) -> Tell {
+    /// Adds some from the network, one at least; when too many wait the oldest are dropped.
+    pub(crate) fn arrived(&self, datagrams: impl IntoIterator<Item = Bytes>, now: Instant) -> Tell {
         let mut queue = self.queue();
-        while queue.datagrams.len() >= queue.limit.max(1) {
-            queue.datagrams.pop_front();
-            queue.lost.dropped += 1;
+        for datagram in datagrams {
+            while queue.datagrams.len() >= queue.limit.max(1) {
+                queue.datagrams.pop_front();
+                queue.lost.dropped += 1;
+            }
+            queue.datagrams.push_back((now, datagram));
         }
-        queue.datagrams.push_back((now, datagram));
         if std::mem::take(&mut queue.awaited) {
             Tell::Now
         } else {
@@ -159,15 +161,15 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         assert_eq!(take(&queue, start, 100, 8), []);
-        assert_eq!(queue.arrived(Bytes::from_static(b"1"), start), Tell::Now);
-        assert_eq!(queue.arrived(Bytes::from_static(b""), at(1)), Tell::No);
-        assert_eq!(queue.arrived(Bytes::from_static(b"333"), at(2)), Tell::No);
-        assert_eq!(queue.arrived(Bytes::from_static(b"44"), at(3)), Tell::No);
+        assert_eq!(queue.arrived([Bytes::from_static(b"1")], start), Tell::Now);
+        assert_eq!(queue.arrived([Bytes::from_static(b"")], at(1)), Tell::No);
+        assert_eq!(queue.arrived([Bytes::from_static(b"333")], at(2)), Tell::No);
+        assert_eq!(queue.arrived([Bytes::from_static(b"44")], at(3)), Tell::No);
         assert_eq!(take(&queue, at(5), 3, 8), [(b"1".to_vec(), 5), (b"".to_vec(), 4)]);
         assert_eq!(take(&queue, at(5), 100, 1), [(b"333".to_vec(), 3)]);
         assert_eq!(queue.len(), 1);
         assert_eq!(take(&queue, at(5), 100, 8), [(b"44".to_vec(), 2)]);
-        assert_eq!(queue.arrived(Bytes::new(), at(6)), Tell::No);
+        assert_eq!(queue.arrived([Bytes::new()], at(6)), Tell::No);
     }
 
     #[test]
@@ -176,9 +178,9 @@ mod tests {
         let start = Instant::now();
         queue.configure(2, None);
         for datagram in [&b"1"[..], b"2", b"3"] {
-            queue.arrived(Bytes::from_static(datagram), start);
+            queue.arrived([Bytes::from_static(datagram)], start);
         }
-        queue.arrived(Bytes::from_static(b"4"), start + Duration::from_secs(2));
+        queue.arrived([Bytes::from_static(b"4")], start + Duration::from_secs(2));
         assert_eq!(queue.lost(), Lost { dropped: 2, expired: 0 });
         queue.configure(2, Some(Duration::from_secs(1)));
         let taken = take(&queue, start + Duration::from_secs(2), 100, 8);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use quinn::{Connection, ConnectionError, SendStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -28,6 +29,8 @@ use crate::hub::Port;
 
 /// Requests that may wait for the listener to look at them, which it does at once: as many as streams may come in one go.
 const REQUESTS: usize = 128;
+/// Datagrams that are handed over together, at most: as many as JavaScript takes at once.
+const DATAGRAMS_TOGETHER: usize = 64;
 
 /// Why a connection ended.
 #[derive(Debug)]
@@ -266,16 +269,47 @@ impl Http3 {
 
     async fn receive_datagrams(&self) -> Result<(), End> {
         loop {
-            let datagram = self.quic.read_datagram().await?;
-            let Some((id, payload)) = datagrams::decode(datagram) else {
-                let rule = "a datagram begins with the number of its stream";
-                return Err(Violation::connection(ErrorCode::H3_DATAGRAM_ERROR, rule).into());
-            };
-            // Datagrams may come before or after their session: those are lost, as datagrams may be.
-            if let Some(session) = self.live(id) {
-                session.deliver_datagram(payload);
-            }
+            let first = self.quic.read_datagram().await?;
+            self.receive_datagrams_from(first)?;
         }
+    }
+
+    /// Hands over a datagram and those that have come with it, all of a session together.
+    fn receive_datagrams_from(&self, first: Bytes) -> Result<(), End> {
+        let (mut of, mut together) = (0, Vec::with_capacity(DATAGRAMS_TOGETHER));
+        let mut received = Some(Ok::<_, ConnectionError>(first));
+        let end = loop {
+            match received.map(|received| received.map(datagrams::decode)) {
+                Some(Ok(Some((id, payload)))) => {
+                    if id != of {
+                        self.deliver_datagrams(of, &mut together);
+                        of = id;
+                    }
+                    together.push(payload);
+                }
+                Some(Ok(None)) => {
+                    let rule = "a datagram begins with the number of its stream";
+                    break Err(Violation::connection(ErrorCode::H3_DATAGRAM_ERROR, rule).into());
+                }
+                Some(Err(error)) => break Err(error.into()),
+                None => break Ok(()),
+            }
+            received = if together.len() < DATAGRAMS_TOGETHER {
+                self.quic.read_datagram().now_or_never()
+            } else {
+                None
+            };
+        };
+        self.deliver_datagrams(of, &mut together);
+        end
+    }
+
+    /// Datagrams may come before or after their session: those are lost, as datagrams may be.
+    fn deliver_datagrams(&self, id: u64, datagrams: &mut Vec<Bytes>) {
+        if let Some(session) = self.live(id) {
+            session.deliver_datagrams(datagrams.drain(..));
+        }
+        datagrams.clear();
     }
 }
 
