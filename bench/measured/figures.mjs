@@ -17,6 +17,14 @@ export function cpuSeconds() {
   return (used.user + used.system) / 1e6;
 }
 
+/** Bytes of resident memory, without what can be collected and what the collector keeps for its own speed. */
+export function residentBytes() {
+  const all = { type: 'major', execution: 'sync', flavor: 'last-resort' };
+  globalThis.gc(all);
+  globalThis.gc(all);
+  return process.memoryUsage.rss();
+}
+
 /** The value below which `part` (0 to 1) of the samples lie. */
 export function percentile(samples, part) {
   const sorted = [...samples].sort((a, b) => a - b);

@@ -2,7 +2,7 @@
 // the same way as in bench/peer/src/quic_server.rs: `S` counts, `E` sends back, `C` tells the CPU time used, `D` how many
 // datagrams a script has read of the session, `M` the memory.
 import { generateCertificate, WebTransportServer } from 'webwire/webtransport';
-import { cpuSeconds, endWithParent, tell } from './figures.mjs';
+import { cpuSeconds, endWithParent, residentBytes, tell } from './figures.mjs';
 
 const streams = {
   async S(reader, writer, first) {
@@ -34,9 +34,7 @@ const streams = {
     await writer.close();
   },
   async M(_reader, writer) {
-    globalThis.gc();
-    globalThis.gc();
-    await writer.write(eightBytes(process.memoryUsage.rss()));
+    await writer.write(eightBytes(residentBytes()));
     await writer.close();
   },
 };

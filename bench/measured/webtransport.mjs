@@ -2,7 +2,7 @@
 // node webtransport.mjs CASE PORT HASH COUNT [PACE]
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebTransport } from 'webwire/webtransport';
-import { cpuSeconds, endWithParent, percentile, tell } from './figures.mjs';
+import { cpuSeconds, endWithParent, percentile, residentBytes, tell } from './figures.mjs';
 
 const WRITE = 64 * 1024;
 const WARM_UP = 8;
@@ -95,13 +95,19 @@ const cases = {
 
   /** What a session that does nothing holds, of resident memory at each end. */
   async idle(session, count) {
-    const before = [residentKiB(), await otherResidentKiB(session)];
     const sessions = [];
-    while (sessions.length < count) {
-      sessions.push(...(await Promise.all(Array.from({ length: ESTABLISHED_AT_ONCE }, connect))));
-    }
+    const establish = async (more) => {
+      for (let made = 0; made < more; made += ESTABLISHED_AT_ONCE) {
+        sessions.push(...(await Promise.all(Array.from({ length: ESTABLISHED_AT_ONCE }, connect))));
+      }
+    };
+    await establish(ESTABLISHED_AT_ONCE);
+    const before = [residentKiB(), await otherResidentKiB(session)];
+    await establish(count);
     const after = [residentKiB(), await otherResidentKiB(session)];
-    return { client: (after[0] - before[0]) / sessions.length, server: (after[1] - before[1]) / sessions.length };
+    // They live until here.
+    const measured = sessions.length - ESTABLISHED_AT_ONCE;
+    return { client: (after[0] - before[0]) / measured, server: (after[1] - before[1]) / measured };
   },
 
   /** What remains of a stream that was opened, used and dropped. */
@@ -189,11 +195,8 @@ async function otherDatagrams(session) {
   return Number(unsigned(await exchange(session, Uint8Array.of(68))));
 }
 
-/** Resident memory after garbage collection. */
 function residentKiB() {
-  globalThis.gc();
-  globalThis.gc();
-  return process.memoryUsage.rss() / 1024;
+  return residentBytes() / 1024;
 }
 
 async function otherResidentKiB(session) {

@@ -74,11 +74,7 @@ pub(crate) struct Http3 {
 
 impl Http3 {
     /// A connection to serve with [`Http3::serve`], and, for a server, the requests that come on it.
-    pub(crate) fn new(
-        quic: Connection,
-        role: Role,
-        shares: Shares,
-    ) -> (Arc<Self>, mpsc::Receiver<Box<ConnectStream>>) {
+    pub(crate) fn new(quic: Connection, role: Role, shares: Shares) -> (Arc<Self>, mpsc::Receiver<Box<ConnectStream>>) {
         let (requests, received) = mpsc::channel(REQUESTS);
         let settings = watch::Sender::new(None);
         (
