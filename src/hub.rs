@@ -5,21 +5,23 @@
 //! only have so much undelivered ([`BUDGET`]): its task waits in [`Port::room`] before it reads more from the network,
 //! and that is the back-pressure.
 
-use std::collections::VecDeque;
+use std::cell::Cell;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use bytes::Bytes;
 use napi::Env;
 use napi::bindgen_prelude::{BufferSlice, Function};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use tokio::sync::Notify;
 
-use crate::buffer::LARGE;
 pub(crate) use crate::buffer::Payload;
 use crate::environment::Environment;
+
+mod batch;
+
+use batch::{Batch, Events};
 
 /// Undelivered bytes that one object may have before its task stops reading: enough for a millisecond of small
 /// messages at full speed, and what one slow consumer can make us hold.
@@ -28,57 +30,6 @@ pub(crate) const BUDGET: usize = 1024 * 1024;
 const EVENT_COST: usize = 128;
 /// Of events that come together, JavaScript is woken before the last one when so much waits: it can begin.
 const AT_ONCE: usize = 256 * 1024;
-/// Large payloads handed over in one batch, at most.
-const LARGE_BATCH: usize = 1024 * 1024;
-/// Memory that an idle queue keeps.
-const KEPT_BYTES: usize = 256 * 1024;
-const KEPT_RECORDS: usize = 4096;
-/// Words of one record in a batch: object, kind and flags, `a`, `b`, length.
-const RECORD_WORDS: usize = 5;
-/// Bytes of a word.
-const WORD: usize = size_of::<u32>();
-/// Flag beside the kind: the payload is ASCII text.
-const ASCII: u32 = 1 << 16;
-/// Flag beside the kind: the payload is not in the batch but has to be asked for.
-const BESIDE: u32 = 1 << 17;
-
-struct Record {
-    id: u32,
-    kind: u32,
-    a: u32,
-    b: u32,
-    len: u32,
-}
-
-/// Consecutive records of one object, so that an object is counted once a run and not once a message.
-struct Run {
-    port: Arc<Port>,
-    records: usize,
-    cost: usize,
-}
-
-#[derive(Default)]
-struct Batch {
-    records: VecDeque<Record>,
-    runs: VecDeque<Run>,
-    bytes: Vec<u8>,
-    taken: usize,
-    large: VecDeque<Bytes>,
-}
-
-impl Batch {
-    /// Ready for the next events.
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.taken = 0;
-    }
-
-    /// Gives back what a burst made it grow to. While one lasts, it would only grow again.
-    fn shrink(&mut self) {
-        self.bytes.shrink_to(KEPT_BYTES);
-        self.records.shrink_to(KEPT_RECORDS);
-    }
-}
 
 struct Shared {
     /// What tasks add to.
@@ -168,10 +119,10 @@ impl Hub {
     #[napi(catch_unwind)]
     pub fn drain(&self, mut words: BufferSlice<'_>, mut bytes: BufferSlice<'_>) -> u32 {
         let mut front = lock(&self.shared.front);
-        if front.records.is_empty() {
+        if front.is_empty() {
             front.clear();
             let mut back = lock(&self.shared.back);
-            if back.batch.records.is_empty() {
+            if back.batch.is_empty() {
                 back.scheduled = false;
                 front.shrink();
                 back.batch.shrink();
@@ -191,7 +142,7 @@ impl Hub {
     /// Copies the next payload that stands beside the batch into `target`, which has its length.
     #[napi(catch_unwind)]
     pub fn take(&self, mut target: BufferSlice<'_>) {
-        let payload = lock(&self.shared.front).large.pop_front();
+        let payload = lock(&self.shared.front).take_large();
         if let Some(payload) = payload
             && payload.len() == target.len()
         {
@@ -209,7 +160,7 @@ impl Hub {
     /// Drops the next payload that stands beside the batch.
     #[napi(catch_unwind)]
     pub fn skip(&self) {
-        lock(&self.shared.front).large.pop_front();
+        lock(&self.shared.front).take_large();
     }
 }
 
@@ -231,67 +182,12 @@ impl Drop for Hub {
     }
 }
 
-impl Batch {
-    fn fill(&mut self, words: &mut [u8], bytes: &mut [u8]) -> u32 {
-        let mut count = 0_usize;
-        let mut used = 0_usize;
-        let mut large = 0_usize;
-        for slot in words.chunks_exact_mut(RECORD_WORDS * WORD) {
-            let Some(record) = self.records.front() else { break };
-            let len = record.len as usize;
-            if record.kind & BESIDE != 0 {
-                if large > 0 && large + len > LARGE_BATCH {
-                    break;
-                }
-                large += len;
-            } else {
-                let Some(target) = bytes.get_mut(used..used + len) else {
-                    break;
-                };
-                target.copy_from_slice(&self.bytes[self.taken..self.taken + len]);
-                used += len;
-                self.taken += len;
-            }
-            let fields = [record.id, record.kind, record.a, record.b, record.len];
-            for (word, field) in slot.chunks_exact_mut(WORD).zip(fields) {
-                word.copy_from_slice(&field.to_ne_bytes());
-            }
-            self.records.pop_front();
-            count += 1;
-        }
-        self.settle(count);
-        u32::try_from(count).expect("a batch holds fewer records than its word array has words")
-    }
-
-    /// Gives the budget of `count` records back to their objects; a run counts when its last record has gone.
-    fn settle(&mut self, mut count: usize) {
-        while let Some(run) = self.runs.front_mut() {
-            if run.records > count {
-                run.records -= count;
-                return;
-            }
-            count -= run.records;
-            if let Some(run) = self.runs.pop_front() {
-                run.port.give_back(run.cost);
-            }
-        }
-    }
-}
-
 /// What an object ends with if its task ends without a word: a panic, which is a defect of ours.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terminal {
     pub(crate) event: i32,
     pub(crate) a: u32,
     pub(crate) b: u32,
-}
-
-/// When JavaScript is woken for an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waking {
-    AtOnce,
-    /// The caller wakes, behind the last one of several.
-    Later,
 }
 
 /// One object's way up to JavaScript. Shared freely between threads.
@@ -308,99 +204,52 @@ impl Port {
     /// Adds an event to the environment's queue. Never blocks. False when nobody is there to hear it: the environment
     /// has ended, or this object has had its terminal event.
     pub(crate) fn emit(self: &Arc<Self>, event: impl Into<i32>, a: u32, b: u32, payload: Payload<'_>) -> bool {
-        !self.ended.load(Ordering::Acquire) && self.push(event.into(), a, b, payload, Waking::AtOnce)
+        !self.ended.load(Ordering::Acquire) && self.push(event.into(), a, b, payload)
     }
 
-    /// Like `emit`, for one of many events that come together: `wake` is to be called behind the last one.
-    pub(crate) fn add(self: &Arc<Self>, event: impl Into<i32>, a: u32, b: u32, payload: Payload<'_>) -> bool {
-        !self.ended.load(Ordering::Acquire) && self.push(event.into(), a, b, payload, Waking::Later)
-    }
-
-    /// Wakes JavaScript for what was added.
-    pub(crate) fn wake(&self) {
-        let mut back = lock(&self.shared.back);
-        let wake = !back.batch.records.is_empty() && !std::mem::replace(&mut back.scheduled, true);
-        drop(back);
-        if wake {
-            self.shared.call();
+    /// Gathers events that come together, so that the queue is locked and JavaScript woken once for many of them. What
+    /// else this object emits would overtake those that are not passed on.
+    pub(crate) fn burst(self: &Arc<Self>) -> Burst<'_> {
+        Burst {
+            port: self,
+            events: GATHERED.take(),
+            cost: 0,
         }
     }
 
     /// Adds the one event that ends the object; later ones are dropped.
     pub(crate) fn emit_terminal(self: &Arc<Self>, event: impl Into<i32>, a: u32, b: u32, payload: Payload<'_>) -> bool {
-        !self.ended.swap(true, Ordering::AcqRel) && self.push(event.into(), a, b, payload, Waking::AtOnce)
+        !self.ended.swap(true, Ordering::AcqRel) && self.push(event.into(), a, b, payload)
     }
 
-    fn push(self: &Arc<Self>, event: i32, a: u32, b: u32, payload: Payload<'_>, waking: Waking) -> bool {
+    fn push(self: &Arc<Self>, event: i32, a: u32, b: u32, payload: Payload<'_>) -> bool {
+        self.panic_if_asked();
+        let cost = payload.len() + EVENT_COST;
+        self.queue(cost, |batch| batch.push(self, (event, a, b), payload, cost))
+    }
+
+    /// Adds to the queue with `add`, and wakes JavaScript. False when nobody is there to hear it.
+    fn queue(&self, cost: usize, add: impl FnOnce(&mut Batch)) -> bool {
         if self.shared.ended.load(Ordering::Acquire) {
             return false;
         }
-        if self.shared.panicking.load(Ordering::Relaxed) == self.id {
-            self.shared.panicking.store(0, Ordering::Relaxed);
-            panic!("asked for by a test");
-        }
-        let len = payload.len();
-        let cost = len + EVENT_COST;
-        let mut kind = u32::try_from(event).expect("event numbers are small and not negative");
         self.undelivered.fetch_add(cost, Ordering::Relaxed);
         let mut back = lock(&self.shared.back);
-        let batch = &mut back.batch;
-        match payload {
-            Payload::Bytes(bytes) if len >= LARGE => {
-                kind |= BESIDE;
-                batch.large.push_back(bytes);
-            }
-            Payload::Slice(slice) if len >= LARGE => {
-                kind |= BESIDE;
-                batch.large.push_back(Bytes::copy_from_slice(slice));
-            }
-            Payload::Text(text) => {
-                if text.is_ascii() {
-                    kind |= ASCII;
-                }
-                if len >= LARGE {
-                    kind |= BESIDE;
-                    batch.large.push_back(Bytes::copy_from_slice(text.as_bytes()));
-                } else {
-                    batch.bytes.extend_from_slice(text.as_bytes());
-                }
-            }
-            Payload::Bytes(bytes) => batch.bytes.extend_from_slice(&bytes),
-            Payload::Slice(slice) => batch.bytes.extend_from_slice(slice),
-            Payload::None => {}
-        }
-        let len = u32::try_from(len).expect("payloads are limited far below 4 GiB before they are emitted");
-        batch.records.push_back(Record {
-            id: self.id,
-            kind,
-            a,
-            b,
-            len,
-        });
-        let waiting = match batch.runs.back_mut() {
-            Some(run) if Arc::ptr_eq(&run.port, self) => {
-                run.records += 1;
-                run.cost += cost;
-                run.cost
-            }
-            Some(_) | None => {
-                batch.runs.push_back(Run {
-                    port: self.clone(),
-                    records: 1,
-                    cost,
-                });
-                cost
-            }
-        };
-        let wake = match waking {
-            Waking::Later if waiting < AT_ONCE => false,
-            Waking::AtOnce | Waking::Later => !std::mem::replace(&mut back.scheduled, true),
-        };
+        add(&mut back.batch);
+        let wake = !std::mem::replace(&mut back.scheduled, true);
         drop(back);
         if wake {
             self.shared.call();
         }
         true
+    }
+
+    /// See [`Hub::panic_at_next_event`].
+    fn panic_if_asked(&self) {
+        if self.shared.panicking.load(Ordering::Relaxed) == self.id {
+            self.shared.panicking.store(0, Ordering::Relaxed);
+            panic!("asked for by a test");
+        }
     }
 
     /// Whether the object may add more: see [`BUDGET`].
@@ -451,6 +300,47 @@ impl Port {
     /// environment ends.
     pub(crate) fn spawn_many(&self, future: impl Future<Output = ()> + Send + 'static) {
         self.shared.environment.spawn((), future);
+    }
+}
+
+thread_local! {
+    /// Memory of a burst, which serves again.
+    static GATHERED: Cell<Events> = Cell::default();
+}
+
+/// Events of one object that come together. They are passed on at the latest when it is dropped.
+pub(crate) struct Burst<'a> {
+    port: &'a Arc<Port>,
+    events: Events,
+    cost: usize,
+}
+
+impl Burst<'_> {
+    /// Adds an event, as `Port::emit` does.
+    pub(crate) fn add(&mut self, event: impl Into<i32>, a: u32, b: u32, payload: Payload<'_>) {
+        self.port.panic_if_asked();
+        self.cost += payload.len() + EVENT_COST;
+        self.events.push(self.port.id, event.into(), a, b, payload);
+        if self.cost >= AT_ONCE {
+            self.pass_on();
+        }
+    }
+
+    fn pass_on(&mut self) {
+        let cost = std::mem::take(&mut self.cost);
+        let Self { port, events, .. } = self;
+        if events.len() > 0 && !port.ended.load(Ordering::Acquire) {
+            port.queue(cost, |batch| batch.append(port, events, cost));
+        }
+        // Where nobody is there to hear them.
+        events.clear();
+    }
+}
+
+impl Drop for Burst<'_> {
+    fn drop(&mut self) {
+        self.pass_on();
+        GATHERED.set(std::mem::take(&mut self.events));
     }
 }
 

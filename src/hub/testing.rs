@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::Notify;
 
-use super::{BESIDE, Batch, Port, Shared, lock};
+use super::{Batch, Port, Shared, lock};
 use crate::environment::Environment;
 
 /// An event as JavaScript would get it.
@@ -62,24 +62,11 @@ impl Ear {
                 std::mem::swap(&mut batch, &mut back.batch);
                 back.scheduled = false;
             }
-            if batch.records.is_empty() {
+            if batch.is_empty() {
                 self.woken.notified().await;
                 continue;
             }
-            let mut bytes = &batch.bytes[..];
-            for record in batch.records {
-                let payload = if record.kind & BESIDE != 0 {
-                    batch.large.pop_front().expect("stands beside").to_vec()
-                } else {
-                    bytes.split_off(..record.len as usize).expect("is whole").to_vec()
-                };
-                self.heard.push_back(Heard {
-                    id: record.id,
-                    event: i32::try_from(record.kind & 0xffff).expect("16 bits"),
-                    a: record.a,
-                    payload,
-                });
-            }
+            self.heard.extend(batch.into_heard());
         }
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::{BufMut, BytesMut};
 
 use super::{Driver, Stage};
-use crate::hub::Payload;
+use crate::hub::{Burst, Payload};
 use crate::websocket::block;
 use crate::websocket::connection::WebSocketEvent;
 use crate::websocket::message::{Failure, Incoming, Kind, LONG};
@@ -135,32 +135,32 @@ impl Driver {
 
     /// Hands the messages in `input` on and keeps the rest.
     pub(super) fn parse(&mut self, input: &mut BytesMut) -> Result<(), Failure> {
-        let done = self.hand_on(input);
-        self.port.wake();
-        done
+        let port = self.port.clone();
+        let mut script = port.burst();
+        self.hand_on(input, &mut script)
     }
 
-    fn hand_on(&mut self, input: &mut BytesMut) -> Result<(), Failure> {
+    fn hand_on(&mut self, input: &mut BytesMut, script: &mut Burst<'_>) -> Result<(), Failure> {
         let mut position = 0;
         while let Some(incoming) = self.reader.next(input, &mut position)? {
             // After the script's close() a WebSocket hears no message.
             let heard = self.stage == Stage::Open || self.limits.hears_until_close;
             match incoming {
                 Incoming::Text(text) if heard => {
-                    self.port.add(WebSocketEvent::Text, 0, 0, Payload::Text(text));
+                    script.add(WebSocketEvent::Text, 0, 0, Payload::Text(text));
                 }
                 Incoming::Binary(data) if heard => {
-                    self.port.add(WebSocketEvent::Binary, 0, 0, Payload::Slice(data));
+                    script.add(WebSocketEvent::Binary, 0, 0, Payload::Slice(data));
                 }
                 Incoming::Assembled(kind, data) if heard => {
                     self.after_long = data.len() >= LONG;
-                    self.port.add(event_of(kind), 0, 0, Payload::Bytes(data));
+                    script.add(event_of(kind), 0, 0, Payload::Bytes(data));
                 }
                 Incoming::Long(kind, place) => {
                     self.after_long = true;
                     let message = input.split_to(std::mem::take(&mut position)).freeze().slice(place);
                     if heard {
-                        self.port.add(event_of(kind), 0, 0, Payload::Bytes(message));
+                        script.add(event_of(kind), 0, 0, Payload::Bytes(message));
                     }
                 }
                 Incoming::Text(_) | Incoming::Binary(_) | Incoming::Assembled(..) => {}
@@ -169,13 +169,13 @@ impl Driver {
                         self.link.outgoing.lock().answer_ping(data);
                     }
                     if heard {
-                        self.port.add(WebSocketEvent::Ping, 0, 0, Payload::Slice(data));
+                        script.add(WebSocketEvent::Ping, 0, 0, Payload::Slice(data));
                     }
                 }
                 Incoming::Pong(data) => {
                     // The script hears of its own pings only.
                     if heard && (self.pulse.is_none() || data != KEEP_ALIVE_PING) {
-                        self.port.add(WebSocketEvent::Pong, 0, 0, Payload::Slice(data));
+                        script.add(WebSocketEvent::Pong, 0, 0, Payload::Slice(data));
                     }
                 }
                 Incoming::Pause => {
@@ -189,7 +189,7 @@ impl Driver {
                     drop(queue);
                     self.reader.release();
                     if first {
-                        self.port.add(WebSocketEvent::Closing, 0, 0, Payload::None);
+                        script.add(WebSocketEvent::Closing, 0, 0, Payload::None);
                         self.stage = Stage::Closing;
                         self.set_deadline(self.limits.close_timeout);
                     }
