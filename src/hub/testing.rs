@@ -28,10 +28,19 @@ pub(crate) struct Ear {
 
 impl Ear {
     pub(crate) fn new() -> Self {
+        Self::answering(|| {})
+    }
+
+    /// Calls `answer` in the thread that emits, each time that JavaScript would be woken.
+    pub(crate) fn answering(answer: impl Fn() + Send + Sync + 'static) -> Self {
         let woken: Arc<Notify> = Arc::default();
         let bell = woken.clone();
+        let wake = move || {
+            answer();
+            bell.notify_one();
+        };
         Self {
-            shared: Shared::new(move || bell.notify_one()),
+            shared: Shared::new(wake),
             woken,
             heard: VecDeque::new(),
         }

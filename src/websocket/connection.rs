@@ -317,12 +317,6 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
-/// Tells the script that the opening handshake is done, and what was agreed.
-pub(crate) fn emit_open(port: &Arc<Port>, protocol: &str, extensions: &str) {
-    let agreed = [protocol, extensions].join("\0");
-    port.emit(WebSocketEvent::Open, 0, 0, Payload::Text(&agreed));
-}
-
 async fn connect(
     destination: Destination,
     time: Duration,
@@ -347,12 +341,11 @@ async fn connect(
             if !head.is_empty() {
                 port.emit(WebSocketEvent::Answer, 101, 0, Payload::Bytes(head.into()));
             }
-            emit_open(&port, &established.protocol, &established.extensions);
             let deflate = wanted
                 .zip(established.deflate)
                 .map(|(wanted, parameters)| Deflate { parameters, ..wanted });
             Driver::new(transport, rest, Role::Client, deflate, limits, link, port)
-                .run()
+                .open(&established.protocol, &established.extensions)
                 .await;
         }
         Err(NotOpened { cause, answer }) => {

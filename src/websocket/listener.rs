@@ -13,7 +13,7 @@ use super::accept::{Accepted, Adopted, Answer, Reception, Requests, SERVICE_UNAV
 use super::broadcast::Links;
 use super::cause::Cause;
 use super::closing::{ABNORMAL, Ended};
-use super::connection::{PANICKED, WebSocketConnection, WebSocketDeflate, WebSocketLimits, emit_open};
+use super::connection::{PANICKED, WebSocketConnection, WebSocketDeflate, WebSocketLimits};
 use super::deflate::Deflate;
 #[cfg(unix)]
 use super::descriptor::duplicate;
@@ -328,9 +328,8 @@ async fn serve(
     };
     match accepted {
         Some(Ok((transport, rest))) => {
-            emit_open(&port, &agreed.protocol, &agreed.extensions);
             Driver::new(transport, rest, Role::Server, agreed.deflate, limits, link, port)
-                .run()
+                .open(&agreed.protocol, &agreed.extensions)
                 .await;
         }
         Some(Err(cause)) => emit_failed(&port, &cause),

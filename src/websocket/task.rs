@@ -26,6 +26,8 @@ use crate::hub::{Payload, Port};
 
 mod keep_alive;
 mod reading;
+#[cfg(test)]
+mod tests;
 mod writing;
 
 pub(crate) use keep_alive::KeepAlive;
@@ -226,13 +228,19 @@ impl Driver {
         }
     }
 
-    /// Serves the connection to its end.
-    pub(crate) async fn run(mut self) {
-        self.link.outgoing.lock().max_queued = self.limits.max_queued;
-        self.link
-            .outgoing
-            .lock()
-            .open(self.transport.direct(), self.compressed_from);
+    /// Tells the script that the opening handshake is done, and what was agreed; then serves the connection to its end.
+    /// A script that hears of it may send at once: by then everything for it stands ready.
+    pub(crate) fn open(self, protocol: &str, extensions: &str) -> impl Future<Output = ()> + use<> {
+        let mut queue = self.link.outgoing.lock();
+        queue.max_queued = self.limits.max_queued;
+        queue.open(self.transport.direct(), self.compressed_from);
+        drop(queue);
+        let agreed = [protocol, extensions].join("\0");
+        self.port.emit(WebSocketEvent::Open, 0, 0, Payload::Text(&agreed));
+        self.run()
+    }
+
+    async fn run(mut self) {
         let mut first = std::mem::take(&mut self.tail);
         if !first.is_empty() {
             let done = self.parse(&mut first);
@@ -363,49 +371,5 @@ impl Driver {
             emit_closed(&self.port, &closing.ended(), Failed::No);
         }
         Poll::Ready(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use tokio::io::AsyncReadExt as _;
-    use tokio::net::{TcpListener, TcpStream};
-
-    use super::*;
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn sockets_are_looked_at_in_each_turn_that_is_yielded() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let at = listener.local_addr().expect("it is bound");
-        let mut near = TcpStream::connect(at).await.expect("it listens");
-        let (far, _) = listener.accept().await.expect("it has connected");
-        let mut far = far.into_std().expect("it is a socket");
-        let heard = Arc::new(AtomicBool::new(false));
-        let hears = heard.clone();
-        let reader = tokio::spawn(async move {
-            near.read_u8().await.expect("a byte comes");
-            hears.store(true, Ordering::Relaxed);
-        });
-        tokio::task::yield_now().await;
-        far.write_all(&[1]).expect("there is room for it");
-        // As a task of its own: what a test's own future does, tokio looks at each time.
-        let turning = tokio::spawn(async move {
-            let mut turns = 0;
-            poll_fn(|cx| {
-                if heard.load(Ordering::Relaxed) {
-                    return Poll::Ready(turns);
-                }
-                turns += 1;
-                yield_turn(cx);
-                Poll::Pending
-            })
-            .await
-        });
-        reader.await.expect("it reads one byte");
-        let turns = turning.await.expect("it ends when that is heard");
-        assert!(turns <= 3, "{turns} turns");
     }
 }

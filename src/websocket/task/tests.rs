@@ -1,0 +1,81 @@
+use std::io::Write as _;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::hub::testing::Ear;
+use crate::websocket::extensions::Parameters;
+
+#[test]
+fn a_script_that_hears_of_the_opening_sends_compressed() {
+    const THRESHOLD: usize = 100;
+    let link = Link::new(Role::Client);
+    let compresses: Arc<OnceLock<bool>> = Arc::default();
+    // JavaScript may run as soon as it is woken.
+    let ear = Ear::answering({
+        let (link, compresses) = (link.clone(), compresses.clone());
+        move || compresses.set(link.outgoing.compresses(THRESHOLD)).expect("woken once")
+    });
+    let (near, _far) = tokio::io::duplex(1024);
+    let deflate = Deflate {
+        parameters: Parameters::default(),
+        threshold: THRESHOLD,
+        level: 1,
+    };
+    let limits = Limits {
+        max_message_size: 1024,
+        close_timeout: Duration::MAX,
+        auto_pong: true,
+        hears_until_close: false,
+        max_queued: usize::MAX,
+        keep_alive: None,
+    };
+    let transport = Transport::other(near);
+    let driver = Driver::new(
+        transport,
+        Vec::new(),
+        Role::Client,
+        Some(deflate),
+        limits,
+        link,
+        ear.port(1),
+    );
+    drop(driver.open("", "permessage-deflate"));
+    assert_eq!(compresses.get(), Some(&true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn sockets_are_looked_at_in_each_turn_that_is_yielded() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let at = listener.local_addr().expect("it is bound");
+    let mut near = TcpStream::connect(at).await.expect("it listens");
+    let (far, _) = listener.accept().await.expect("it has connected");
+    let mut far = far.into_std().expect("it is a socket");
+    let heard = Arc::new(AtomicBool::new(false));
+    let hears = heard.clone();
+    let reader = tokio::spawn(async move {
+        near.read_u8().await.expect("a byte comes");
+        hears.store(true, Ordering::Relaxed);
+    });
+    tokio::task::yield_now().await;
+    far.write_all(&[1]).expect("there is room for it");
+    // As a task of its own: what a test's own future does, tokio looks at each time.
+    let turning = tokio::spawn(async move {
+        let mut turns = 0;
+        poll_fn(|cx| {
+            if heard.load(Ordering::Relaxed) {
+                return Poll::Ready(turns);
+            }
+            turns += 1;
+            yield_turn(cx);
+            Poll::Pending
+        })
+        .await
+    });
+    reader.await.expect("it reads one byte");
+    let turns = turning.await.expect("it ends when that is heard");
+    assert!(turns <= 3, "{turns} turns");
+}
