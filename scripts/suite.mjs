@@ -2,12 +2,14 @@
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root, say } from './tasks.mjs';
 
 /** For a whole file; tests that wait for other programs have limits of their own. */
 const FILE_TIMEOUT_MS = 900_000;
+/** Files at a time: Node's own choice, but never one alone, since most tests wait for a peer or a time limit. */
+const CONCURRENCY = Math.max(2, availableParallelism() - 1);
 
 /** The paths, from the root, of all files below `folder` whose names end with `.test.mjs`. */
 export function testFiles(folder) {
@@ -29,6 +31,7 @@ export function runSuite(name, files, { through = [] } = {}) {
     process.execPath,
     '--test',
     `--test-timeout=${FILE_TIMEOUT_MS}`,
+    `--test-concurrency=${CONCURRENCY}`,
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
     '--test-reporter=tap',
