@@ -9,12 +9,12 @@
 //
 // 0 leaves a part out.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { setUp } from './setup.mjs';
+import { check, finish, Program } from './soak-program.mjs';
 import { root, say } from './tasks.mjs';
 
 const { values } = parseArgs({
@@ -39,41 +39,6 @@ const CLOSING_MS = 5_000;
 const GIVEN_UP_A_SESSION = 1_024;
 /** From so many handshakes on a client is asked for its address. */
 const UNPROVEN = 128;
-
-const faults = [];
-function check(is, text) {
-  say(`${is ? 'ok' : 'NOT OK'}: ${text}`);
-  if (!is) faults.push(text);
-}
-
-/** A program of __test__/soak/ that takes orders. */
-class Program {
-  #child;
-  #lines;
-
-  constructor(name, ...options) {
-    const args = ['--expose-gc', `__test__/soak/${name}.mjs`, ...options];
-    this.#child = spawn(process.execPath, args, { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] });
-    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
-  }
-
-  async next() {
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error('a program has ended');
-    return JSON.parse(value);
-  }
-
-  async order(order, rest = {}) {
-    this.#child.stdin.write(`${JSON.stringify({ order, ...rest })}\n`);
-    const { answer, error } = await this.next();
-    if (error) throw new Error(error);
-    return answer;
-  }
-
-  stop() {
-    this.#child.kill('SIGKILL');
-  }
-}
 
 /** Runs `work` with a client of its own, and a server that allows so many streams at once. */
 async function withPrograms(work, streams = 128) {
@@ -290,5 +255,4 @@ if (counts.ends > 0) endEverywhere();
 if (counts.sessions > 0) await holdSessions();
 if (counts.bytes > 0) await pour();
 if (counts.streams > 0) await churn();
-say(faults.length === 0 ? 'soak: passed' : `soak: ${faults.length} failed`);
-process.exit(faults.length === 0 ? 0 : 1);
+finish();

@@ -12,16 +12,16 @@
 // Fails when an idle connection costs more than 10 KiB of resident memory an end, when memory grows over the second half of
 // a part, when a descriptor stays, an echo is wrong, or a connection breaks that the proxy has not reset.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { tcpProxy } from '../__test__/soak/tcp-proxy.mjs';
 import { setUp } from './setup.mjs';
-import { root, say } from './tasks.mjs';
+import { check, finish, Program } from './soak-program.mjs';
+import { say } from './tasks.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -41,41 +41,6 @@ const GROWTH_KIB = 5 * 1024;
 const SAMPLES = 20;
 const PARALLEL = 40;
 const PACE = 1_000;
-
-/** A program of __test__/soak/ that takes orders. */
-class Program {
-  #child;
-  #lines;
-
-  constructor(name) {
-    const file = `__test__/soak/${name}.mjs`;
-    this.#child = spawn(process.execPath, ['--expose-gc', file], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] });
-    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
-  }
-
-  async next() {
-    const { value, done } = await this.#lines.next();
-    if (done) throw new Error('a program has ended');
-    return JSON.parse(value);
-  }
-
-  async order(order, rest = {}) {
-    this.#child.stdin.write(`${JSON.stringify({ order, ...rest })}\n`);
-    const { answer, error } = await this.next();
-    if (error) throw new Error(error);
-    return answer;
-  }
-
-  stop() {
-    this.#child.kill('SIGKILL');
-  }
-}
-
-const faults = [];
-function check(is, text) {
-  say(`${is ? 'ok' : 'NOT OK'}: ${text}`);
-  if (!is) faults.push(text);
-}
 
 function median(numbers) {
   return numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
@@ -255,5 +220,4 @@ if (long > 0) await sendLong(near, port);
 if (seconds > 0) await comeAndGo(far, near, port);
 far.stop();
 near.stop();
-say(faults.length === 0 ? 'soak: passed' : `soak: ${faults.length} failed`);
-process.exit(faults.length === 0 ? 0 : 1);
+finish();

@@ -2,8 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import v8 from 'node:v8';
-import vm from 'node:vm';
+import { collect } from '../helpers/garbage.mjs';
 import {
   all,
   closeCode,
@@ -18,17 +17,6 @@ import {
   tcpServer,
   WebSocket,
 } from '../helpers/websocket-ends.mjs';
-
-v8.setFlagsFromString('--expose-gc');
-const gc = vm.runInNewContext('gc');
-
-/** Collects what can be collected, some turns long. */
-async function collect() {
-  for (let turn = 0; turn < 10; turn += 1) {
-    await new Promise(setImmediate);
-    gc();
-  }
-}
 
 /** Opens a socket to this server, lets `listen` put listeners on it and keeps nothing of it. */
 async function openAndDrop(url, listen = () => {}) {

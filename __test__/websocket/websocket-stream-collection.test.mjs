@@ -2,20 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import v8 from 'node:v8';
-import vm from 'node:vm';
+import { collect } from '../helpers/garbage.mjs';
 import { CLOSE, frame, frameServer, TEXT, WebSocketStream } from '../helpers/websocket-ends.mjs';
-
-v8.setFlagsFromString('--expose-gc');
-const gc = vm.runInNewContext('gc');
-
-/** Collects what can be collected, some turns long. */
-async function collect() {
-  for (let turn = 0; turn < 10; turn += 1) {
-    await new Promise(setImmediate);
-    gc();
-  }
-}
 
 /** Begins something with a new stream and keeps nothing but what it returns. */
 async function begin(url, what) {

@@ -2,12 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import v8 from 'node:v8';
-import vm from 'node:vm';
+import { gc } from '../helpers/garbage.mjs';
 import { connect, next, openSession, readAll, startServer } from './pair.mjs';
-
-v8.setFlagsFromString('--expose-gc');
-const gc = vm.runInNewContext('gc');
 
 const TIME_LIMIT = { timeout: 120_000 };
 
