@@ -6,6 +6,8 @@ mod buffer;
 pub mod certificate;
 #[cfg(test)]
 mod corpus;
+#[cfg(unix)]
+mod descriptor;
 mod environment;
 pub mod error;
 mod http_token;

@@ -51,7 +51,7 @@ test('a lint exception in JavaScript and TypeScript has a reason beside it', () 
 });
 
 /** The one file that may say `unsafe`, and says why that is sound. */
-const UNSAFE = 'src/websocket/descriptor.rs';
+const UNSAFE = 'src/descriptor.rs';
 
 test('no unwrap() and no unsafe in src/, tests and one file apart', () => {
   const found = rust.filter(

@@ -15,8 +15,6 @@ use super::cause::Cause;
 use super::closing::{ABNORMAL, Ended};
 use super::connection::{PANICKED, WebSocketConnection, WebSocketDeflate, WebSocketLimits};
 use super::deflate::Deflate;
-#[cfg(unix)]
-use super::descriptor::duplicate;
 use super::destination::headers;
 use super::duplex_stream::DuplexStream;
 use super::frame::Role;
@@ -25,6 +23,8 @@ use super::listening::{Adoption, Arrivals, Place, listen};
 use super::message::Kind;
 use super::task::{Driver, Failed, Limits, Link, emit_closed, emit_failed};
 use super::transport::Transport;
+#[cfg(unix)]
+use crate::descriptor::duplicate;
 use crate::error::{Error, ErrorName, Result};
 use crate::hub::{Hub, Port, Terminal};
 #[cfg(unix)]

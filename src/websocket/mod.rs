@@ -13,8 +13,6 @@ pub(crate) mod closing;
 pub(crate) mod compression;
 pub(crate) mod connection;
 pub(crate) mod deflate;
-#[cfg(unix)]
-pub(crate) mod descriptor;
 pub(crate) mod destination;
 mod dial;
 pub(crate) mod duplex_stream;

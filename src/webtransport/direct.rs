@@ -9,8 +9,8 @@ use std::cell::RefCell;
 use std::net::UdpSocket;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
@@ -21,6 +21,8 @@ use crate::runtime::runtime;
 
 /// Tasks that are run in place of the runtime, at most: those of a session and of its connection, and of one more.
 const AT_MOST: usize = 4;
+/// How often a thread polls a task at most when others ask for that meanwhile; then the runtime does.
+const POLLS: usize = 2;
 
 thread_local! {
     /// What has been woken inside of [`run`], when this thread is there.
@@ -49,7 +51,7 @@ pub(crate) fn run(work: impl FnOnce()) {
     work();
     let _context = runtime().enter();
     while let Some(task) = next() {
-        task.poll_here();
+        task.poll();
     }
 }
 
@@ -83,31 +85,50 @@ enum Work {
 
 struct Direct {
     work: Mutex<Work>,
+    /// How often a poll has been asked for since a thread began with it; 0 when none is there.
+    asked: AtomicUsize,
     /// The runtime's task.
     task: AtomicWaker,
 }
 
 impl Direct {
-    fn poll(self: &Arc<Self>, work: &mut Work) {
-        if let Work::Running(future) = work {
-            let waker = Waker::from(self.clone());
-            let mut context = Context::from_waker(&waker);
-            *work = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context))) {
-                Ok(Poll::Pending) => return,
-                Ok(Poll::Ready(())) => Work::Ended,
-                Err(panic) => Work::Panicked(panic),
-            };
-        }
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Polls on a thread that is not the runtime's, unless that does so now: then it looks once more.
-    fn poll_here(self: &Arc<Self>) {
-        if let Ok(mut work) = self.work.try_lock() {
-            self.poll(&mut work);
-            if matches!(&*work, Work::Running(_)) {
-                return;
+    /// Polls here. Where another thread does so now nobody waits: that one polls once more.
+    fn poll(self: &Arc<Self>) {
+        if self.asked.fetch_add(1, Ordering::AcqRel) > 0 {
+            return;
+        }
+        let mut asked = 1;
+        for _ in 0..POLLS {
+            self.poll_once();
+            match self
+                .asked
+                .compare_exchange(asked, 0, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => return,
+                Err(more) => asked = more,
             }
         }
+        self.asked.store(0, Ordering::Release);
+        self.task.wake();
+    }
+
+    fn poll_once(self: &Arc<Self>) {
+        let mut work = self.work();
+        let Work::Running(future) = &mut *work else {
+            return;
+        };
+        let waker = Waker::from(self.clone());
+        let mut context = Context::from_waker(&waker);
+        *work = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut context))) {
+            Ok(Poll::Pending) => return,
+            Ok(Poll::Ready(())) => Work::Ended,
+            Err(panic) => Work::Panicked(panic),
+        };
+        drop(work);
         self.task.wake();
     }
 }
@@ -152,6 +173,7 @@ impl Task {
     fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
         Self(Arc::new(Direct {
             work: Mutex::new(Work::Running(Box::pin(future))),
+            asked: AtomicUsize::new(0),
             task: AtomicWaker::new(),
         }))
     }
@@ -163,8 +185,13 @@ impl Future for Task {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let direct = &self.0;
         direct.task.register(context.waker());
-        let mut work = direct.work.lock().unwrap_or_else(PoisonError::into_inner);
-        direct.poll(&mut work);
+        direct.poll();
+        let mut work = match direct.work.try_lock() {
+            Ok(work) => work,
+            Err(TryLockError::Poisoned(work)) => work.into_inner(),
+            // Whoever polls it now wakes this one at its end.
+            Err(TryLockError::WouldBlock) => return Poll::Pending,
+        };
         match &*work {
             Work::Running(_) => Poll::Pending,
             Work::Ended => Poll::Ready(()),
@@ -179,7 +206,7 @@ impl Future for Task {
 /// What wakes the future holds this, and the future holds what wakes it.
 impl Drop for Task {
     fn drop(&mut self) {
-        let mut work = self.0.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut work = self.0.work();
         let ended = std::mem::replace(&mut *work, Work::Ended);
         drop(work);
         drop(ended);
@@ -206,6 +233,12 @@ impl quinn::Runtime for EndpointRuntime {
         }
     }
 
+    #[cfg(unix)]
+    fn wrap_udp_socket(&self, socket: UdpSocket) -> std::io::Result<Arc<dyn AsyncUdpSocket>> {
+        Ok(Arc::new(super::socket::Socket::new(socket)?))
+    }
+
+    #[cfg(not(unix))]
     fn wrap_udp_socket(&self, socket: UdpSocket) -> std::io::Result<Arc<dyn AsyncUdpSocket>> {
         TokioRuntime.wrap_udp_socket(socket)
     }
@@ -218,6 +251,7 @@ impl quinn::Runtime for EndpointRuntime {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::sync::OnceLock;
     use std::sync::mpsc::{Receiver, channel};
     use std::thread::{ThreadId, current};
 
@@ -225,8 +259,8 @@ mod tests {
 
     type Step = Box<dyn FnMut(&Waker) -> Poll<()> + Send>;
 
-    /// Spawns a task whose polls do `step`, and returns its waker and where each poll has been.
-    fn spawn(mut step: Step) -> (Waker, Receiver<ThreadId>, tokio::task::JoinHandle<()>) {
+    /// Spawns a task whose polls do `step`, and returns it and where each poll has been.
+    fn spawn(mut step: Step) -> (Arc<Direct>, Receiver<ThreadId>, tokio::task::JoinHandle<()>) {
         let (polls, polled) = channel();
         let task = Task::new(poll_fn(move |context| {
             let outcome = step(context.waker());
@@ -236,14 +270,16 @@ mod tests {
         let direct = task.0.clone();
         let ended = runtime().spawn(task);
         assert_ne!(polled.recv(), Ok(current().id()), "the runtime polls it first");
-        // It has done so when nobody has the lock.
-        drop(direct.work.lock());
-        (Waker::from(direct), polled, ended)
+        while direct.asked.load(Ordering::Acquire) > 0 {
+            std::thread::yield_now();
+        }
+        (direct, polled, ended)
     }
 
     #[test]
     fn what_is_woken_inside_is_polled_on_this_thread() {
-        let (waker, polled, ended) = spawn(Box::new(|_| Poll::Pending));
+        let (direct, polled, ended) = spawn(Box::new(|_| Poll::Pending));
+        let waker = Waker::from(direct);
         run(|| {
             waker.wake_by_ref();
             waker.wake_by_ref();
@@ -257,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_to_do_is_the_runtimes() {
+    fn what_is_left_to_do_is_done() {
         let mut again = true;
         let step = move |waker: &Waker| {
             if WOKEN.with_borrow(Option::is_some) && std::mem::take(&mut again) {
@@ -265,10 +301,38 @@ mod tests {
             }
             Poll::Pending
         };
-        let (waker, polled, ended) = spawn(Box::new(step));
+        let (direct, polled, ended) = spawn(Box::new(step));
+        let waker = Waker::from(direct);
         run(|| waker.wake_by_ref());
         assert_eq!(polled.recv(), Ok(current().id()));
-        assert_ne!(polled.recv(), Ok(current().id()));
+        // By the runtime, or here if that would have had to wait.
+        assert!(polled.recv().is_ok());
+        ended.abort();
+    }
+
+    #[test]
+    fn whoever_asks_while_another_thread_polls_does_not_wait_for_it() {
+        let own: Arc<OnceLock<Arc<Direct>>> = Arc::default();
+        let direct = own.clone();
+        let mut meanwhile = true;
+        let step = move |waker: &Waker| {
+            if WOKEN.with_borrow(Option::is_some) && std::mem::take(&mut meanwhile) {
+                let waker = waker.clone();
+                let woken = std::thread::spawn(move || waker.wake());
+                woken.join().expect("the runtime is told");
+                let direct = direct.get().expect("it has been spawned");
+                while direct.asked.load(Ordering::Acquire) < 2 {
+                    std::thread::yield_now();
+                }
+            }
+            Poll::Pending
+        };
+        let (direct, polled, ended) = spawn(Box::new(step));
+        let waker = Waker::from(direct.clone());
+        assert!(own.set(direct).is_ok());
+        run(|| waker.wake_by_ref());
+        assert_eq!(polled.recv(), Ok(current().id()));
+        assert_eq!(polled.recv(), Ok(current().id()), "and has it polled there once more");
         ended.abort();
     }
 
@@ -281,7 +345,8 @@ mod tests {
                 false if panics => panic!("asked for by a test"),
                 false => Poll::Ready(()),
             };
-            let (waker, _polled, ended) = spawn(Box::new(step));
+            let (direct, _polled, ended) = spawn(Box::new(step));
+            let waker = Waker::from(direct);
             run(|| waker.wake_by_ref());
             let outcome = runtime().block_on(ended);
             assert_eq!(outcome.is_err_and(|error| error.is_panic()), panics);
@@ -290,7 +355,8 @@ mod tests {
 
     #[test]
     fn what_is_woken_by_a_panic_is_not_lost() {
-        let (waker, polled, ended) = spawn(Box::new(|_| Poll::Pending));
+        let (direct, polled, ended) = spawn(Box::new(|_| Poll::Pending));
+        let waker = Waker::from(direct);
         let panicked = catch_unwind(AssertUnwindSafe(|| {
             run(|| {
                 waker.wake_by_ref();
@@ -305,7 +371,7 @@ mod tests {
     #[test]
     fn an_ended_task_drops_what_it_ran() {
         let (held, dropped) = channel::<()>();
-        let (_waker, _polled, ended) = spawn(Box::new(move |_| {
+        let (_direct, _polled, ended) = spawn(Box::new(move |_| {
             let _held = &held;
             Poll::Pending
         }));

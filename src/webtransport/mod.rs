@@ -39,6 +39,8 @@ mod send_queue;
 pub mod send_stream;
 pub mod session;
 mod sessions;
+#[cfg(unix)]
+mod socket;
 mod statistics;
 mod streams;
 mod task;
