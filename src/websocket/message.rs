@@ -18,8 +18,10 @@ use super::deflate::{Corrupt, Inflater, OUTPUT, Whole};
 use super::frame::{MAX_CONTROL_PAYLOAD, MAX_HEADER, Role, advance_mask, apply_mask};
 
 mod assembly;
+mod short;
 
 use assembly::{Assembly, Form};
+use short::short_message;
 
 /// Bytes set aside at once for a message that has only been announced.
 const MAX_FIRST_RESERVATION: usize = 1 << 20;
@@ -115,7 +117,8 @@ struct Arriving {
 /// Turns the bytes of one connection into messages.
 ///
 /// ```text
-/// next ──header──▶ whole in the input ─────────────────────────▶ Text, Binary, Long, Ping, Pong, Close
+/// next ──short────────────────────────────────────────────────▶ Text, Binary
+///     └──header──▶ whole in the input ─────────────────────────▶ Text, Binary, Long, Ping, Pong, Close
 ///            └───▶ assembly, arriving ──payload── next or arrived ──last one──▶ Assembled
 /// ```
 pub(crate) struct MessageReader {
@@ -183,6 +186,14 @@ impl MessageReader {
                     return Ok(Some(Incoming::Assembled(kind, data)));
                 }
                 continue;
+            }
+            if self.assembly.is_none()
+                && let Some(short) = short_message(&input[*position..], self.role)
+                && short.length <= self.max_message_size
+            {
+                let start = *position + short.header;
+                let payload = take(input, start, short.length, short.mask, position);
+                return borrowed(short.kind, payload).map(Some);
             }
             let mut cursor = Cursor::new(&input[*position..]);
             let Some((header, length)) = FrameHeader::parse(&mut cursor).map_err(invalid_header)? else {

@@ -254,6 +254,15 @@ fn a_message_over_the_limit_fails_by_its_header() {
         read(&mut reader(), &[0x82, 126, 3, 233], usize::MAX),
         [Seen::Failed(1009)]
     );
+    let small = |length| {
+        read(
+            &mut MessageReader::new(Role::Client, 100),
+            &frame(0x82, &vec![0; length]),
+            usize::MAX,
+        )
+    };
+    assert_eq!(small(100), [Seen::Binary(vec![0; 100])]);
+    assert_eq!(small(101), [Seen::Failed(1009)]);
     let huge = [0x82, 127, 0x7f, 255, 255, 255, 255, 255, 255, 255];
     assert_eq!(read(&mut reader(), &huge, usize::MAX), [Seen::Failed(1009)]);
     let fragments = [frame(0x02, &[0; 600]), vec![0x80, 126, 1, 145]].concat();
