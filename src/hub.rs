@@ -9,15 +9,18 @@ use std::cell::Cell;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{BufferSlice, Function};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 pub(crate) use crate::buffer::Payload;
 use crate::environment::Environment;
+use crate::runtime;
 
 mod batch;
 
@@ -28,6 +31,8 @@ use batch::{Batch, Events};
 pub(crate) const BUDGET: usize = 1024 * 1024;
 /// What an event costs of the budget beside its payload.
 const EVENT_COST: usize = 128;
+/// How long an event may wait for the next one, so that JavaScript wakes once for both.
+pub(crate) const SOON: Duration = Duration::from_millis(1);
 /// Of events that come together, JavaScript is woken before the last one when so much waits: it can begin.
 const AT_ONCE: usize = 256 * 1024;
 
@@ -48,6 +53,16 @@ struct Shared {
 struct Back {
     batch: Batch,
     scheduled: bool,
+    /// Somebody wakes JavaScript when the time of an event that may wait is up.
+    awaited: bool,
+}
+
+/// When JavaScript is to wake for an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    Now,
+    /// When the next event comes, which is expected; after [`SOON`] at the latest.
+    Soon,
 }
 
 /// A panic while a lock was held leaves the queue as it was: every change under these locks is complete or not begun.
@@ -81,6 +96,17 @@ impl Shared {
     fn call(&self) {
         if !self.ended.load(Ordering::Acquire) {
             (self.wake)();
+        }
+    }
+
+    /// Wakes JavaScript for what waits, unless somebody has done so.
+    fn call_if_any_waits(&self) {
+        let mut back = lock(&self.back);
+        back.awaited = false;
+        let wake = !back.batch.is_empty() && !std::mem::replace(&mut back.scheduled, true);
+        drop(back);
+        if wake {
+            self.call();
         }
     }
 
@@ -204,7 +230,19 @@ impl Port {
     /// Adds an event to the environment's queue. Never blocks. False when nobody is there to hear it: the environment
     /// has ended, or this object has had its terminal event.
     pub(crate) fn emit(self: &Arc<Self>, event: impl Into<i32>, a: u32, b: u32, payload: Payload<'_>) -> bool {
-        !self.ended.load(Ordering::Acquire) && self.push(event.into(), a, b, payload)
+        self.emit_by(Wake::Now, event, a, b, payload)
+    }
+
+    /// Likewise, but JavaScript may wake for it later.
+    pub(crate) fn emit_by(
+        self: &Arc<Self>,
+        wake: Wake,
+        event: impl Into<i32>,
+        a: u32,
+        b: u32,
+        payload: Payload<'_>,
+    ) -> bool {
+        !self.ended.load(Ordering::Acquire) && self.push(wake, event.into(), a, b, payload)
     }
 
     /// Gathers events that come together, so that the queue is locked and JavaScript woken once for many of them. What
@@ -219,27 +257,42 @@ impl Port {
 
     /// Adds the one event that ends the object; later ones are dropped.
     pub(crate) fn emit_terminal(self: &Arc<Self>, event: impl Into<i32>, a: u32, b: u32, payload: Payload<'_>) -> bool {
-        !self.ended.swap(true, Ordering::AcqRel) && self.push(event.into(), a, b, payload)
+        !self.ended.swap(true, Ordering::AcqRel) && self.push(Wake::Now, event.into(), a, b, payload)
     }
 
-    fn push(self: &Arc<Self>, event: i32, a: u32, b: u32, payload: Payload<'_>) -> bool {
+    fn push(self: &Arc<Self>, wake: Wake, event: i32, a: u32, b: u32, payload: Payload<'_>) -> bool {
         self.panic_if_asked();
         let cost = payload.len() + EVENT_COST;
-        self.queue(cost, |batch| batch.push(self, (event, a, b), payload, cost))
+        self.queue(wake, cost, |batch| batch.push(self, (event, a, b), payload, cost))
     }
 
     /// Adds to the queue with `add`, and wakes JavaScript. False when nobody is there to hear it.
-    fn queue(&self, cost: usize, add: impl FnOnce(&mut Batch)) -> bool {
+    fn queue(&self, when: Wake, cost: usize, add: impl FnOnce(&mut Batch)) -> bool {
         if self.shared.ended.load(Ordering::Acquire) {
             return false;
         }
         self.undelivered.fetch_add(cost, Ordering::Relaxed);
         let mut back = lock(&self.shared.back);
         add(&mut back.batch);
-        let wake = !std::mem::replace(&mut back.scheduled, true);
-        drop(back);
-        if wake {
-            self.shared.call();
+        match when {
+            Wake::Now => {
+                let wake = !std::mem::replace(&mut back.scheduled, true);
+                drop(back);
+                if wake {
+                    self.shared.call();
+                }
+            }
+            Wake::Soon => {
+                let wait = !back.scheduled && !std::mem::replace(&mut back.awaited, true);
+                drop(back);
+                if wait {
+                    let shared = self.shared.clone();
+                    runtime::spawn(async move {
+                        sleep(SOON).await;
+                        shared.call_if_any_waits();
+                    });
+                }
+            }
         }
         true
     }
@@ -330,7 +383,7 @@ impl Burst<'_> {
         let cost = std::mem::take(&mut self.cost);
         let Self { port, events, .. } = self;
         if events.len() > 0 && !port.ended.load(Ordering::Acquire) {
-            port.queue(cost, |batch| batch.append(port, events, cost));
+            port.queue(Wake::Now, cost, |batch| batch.append(port, events, cost));
         }
         // Where nobody is there to hear them.
         events.clear();
@@ -359,3 +412,36 @@ impl Drop for Guard {
 
 #[cfg(test)]
 pub(crate) mod testing;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread::{self, ThreadId};
+
+    use super::testing::Ear;
+    use super::*;
+
+    fn ear() -> (Ear, mpsc::Receiver<ThreadId>) {
+        let (woken, wakes) = mpsc::channel();
+        let ear = Ear::answering(move || woken.send(thread::current().id()).expect("the test listens"));
+        (ear, wakes)
+    }
+
+    #[test]
+    fn who_emits_wakes_javascript_unless_that_may_be_later() {
+        for (wake, by_us) in [(Wake::Now, true), (Wake::Soon, false)] {
+            let (ear, wakes) = ear();
+            assert!(ear.port(1).emit_by(wake, 7, 0, 0, Payload::None));
+            let by = wakes.recv().expect("somebody wakes it");
+            assert_eq!(by == thread::current().id(), by_us, "{wake:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_be_later_is_heard_before_what_follows() {
+        let (mut ear, _wakes) = ear();
+        ear.port(1).emit_by(Wake::Soon, 7, 0, 0, Payload::None);
+        ear.port(2).emit(8, 0, 0, Payload::None);
+        assert_eq!((ear.next().await.event, ear.next().await.event), (7, 8));
+    }
+}

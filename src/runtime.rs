@@ -5,6 +5,8 @@
 
 use std::future::Future;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
@@ -34,4 +36,24 @@ where
     F::Output: Send + 'static,
 {
     runtime().spawn(future)
+}
+
+/// Less than the time of any timer that asks for a beat.
+const BEAT: Duration = Duration::from_secs(1);
+static BEATS: AtomicBool = AtomicBool::new(false);
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// For whoever is about to set a timer of more than a second that is seldom to fire. tokio makes a system call to wake its
+/// threads for each one that is sooner than all that are set; so one that is sooner is kept set while others are made.
+pub(crate) fn beat() {
+    ASKED.store(true, Ordering::Relaxed);
+    if !BEATS.swap(true, Ordering::Relaxed) {
+        spawn(async {
+            while ASKED.swap(false, Ordering::Relaxed) {
+                tokio::time::sleep(BEAT).await;
+            }
+            // Who asks just now goes without.
+            BEATS.store(false, Ordering::Relaxed);
+        });
+    }
 }

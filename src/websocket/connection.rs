@@ -337,6 +337,7 @@ async fn connect(
             head,
             rest,
             established,
+            wake,
         }) => {
             if !head.is_empty() {
                 port.emit(WebSocketEvent::Answer, 101, 0, Payload::Bytes(head.into()));
@@ -345,7 +346,7 @@ async fn connect(
                 .zip(established.deflate)
                 .map(|(wanted, parameters)| Deflate { parameters, ..wanted });
             Driver::new(transport, rest, Role::Client, deflate, limits, link, port)
-                .open(&established.protocol, &established.extensions)
+                .open(&established.protocol, &established.extensions, wake)
                 .await;
         }
         Err(NotOpened { cause, answer }) => {

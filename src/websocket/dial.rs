@@ -18,7 +18,9 @@ use super::handshake::{ClientRequest, Established, Response, parse_response};
 use super::proxy::Proxy;
 use super::tcp::{self, Resolver};
 use super::transport::{ByteStream, Transport};
-use super::turn::{SuccessesAhead, TransportTurn, Waiting};
+use super::turn::{HandshakeTurn, SuccessesAhead, TransportTurn, Waiting};
+use crate::hub::Wake;
+use crate::runtime;
 
 /// Whether connections to the same address are made one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +77,8 @@ pub(crate) struct Opened {
     pub(crate) rest: Vec<u8>,
     /// What was agreed.
     pub(crate) established: Established,
+    /// When the script is to hear of it.
+    pub(crate) wake: Wake,
 }
 
 /// There is no connection.
@@ -119,9 +123,7 @@ pub(crate) async fn establish_connection(destination: Destination, time: Duratio
             });
         }
     };
-    if let Some(turn) = turn {
-        turn.succeed();
-    }
+    let wake = turn.map_or(Wake::Now, HandshakeTurn::succeed);
     let rest = head.split_off(end);
     if destination.audience == Audience::Nobody {
         head = Vec::new();
@@ -131,6 +133,7 @@ pub(crate) async fn establish_connection(destination: Destination, time: Duratio
         head,
         rest,
         established,
+        wake,
     })
 }
 
@@ -267,6 +270,7 @@ struct Deadline {
 
 impl Deadline {
     fn after(time: Duration) -> Self {
+        runtime::beat();
         Self {
             time,
             begun: Instant::now(),

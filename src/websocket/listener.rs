@@ -26,7 +26,7 @@ use super::transport::Transport;
 #[cfg(unix)]
 use crate::descriptor::duplicate;
 use crate::error::{Error, ErrorName, Result};
-use crate::hub::{Hub, Port, Terminal};
+use crate::hub::{Hub, Port, Terminal, Wake};
 #[cfg(unix)]
 use crate::runtime::runtime;
 use crate::server_tls::{ClientCertificates, NamedCertificate, ServerTls};
@@ -329,7 +329,7 @@ async fn serve(
     match accepted {
         Some(Ok((transport, rest))) => {
             Driver::new(transport, rest, Role::Server, agreed.deflate, limits, link, port)
-                .open(&agreed.protocol, &agreed.extensions)
+                .open(&agreed.protocol, &agreed.extensions, Wake::Now)
                 .await;
         }
         Some(Err(cause)) => emit_failed(&port, &cause),

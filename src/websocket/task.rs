@@ -22,7 +22,8 @@ use super::frame::Role;
 use super::message::{Failure, MessageReader};
 use super::outgoing::Outgoing;
 use super::transport::Transport;
-use crate::hub::{Payload, Port};
+use crate::hub::{Payload, Port, Wake};
+use crate::runtime;
 
 mod keep_alive;
 mod reading;
@@ -230,13 +231,14 @@ impl Driver {
 
     /// Tells the script that the opening handshake is done, and what was agreed; then serves the connection to its end.
     /// A script that hears of it may send at once: by then everything for it stands ready.
-    pub(crate) fn open(self, protocol: &str, extensions: &str) -> impl Future<Output = ()> + use<> {
+    pub(crate) fn open(self, protocol: &str, extensions: &str, wake: Wake) -> impl Future<Output = ()> + use<> {
         let mut queue = self.link.outgoing.lock();
         queue.max_queued = self.limits.max_queued;
         queue.open(self.transport.direct(), self.compressed_from);
         drop(queue);
         let agreed = [protocol, extensions].join("\0");
-        self.port.emit(WebSocketEvent::Open, 0, 0, Payload::Text(&agreed));
+        self.port
+            .emit_by(wake, WebSocketEvent::Open, 0, 0, Payload::Text(&agreed));
         self.run()
     }
 
@@ -329,6 +331,7 @@ impl Driver {
     }
 
     fn set_deadline(&mut self, after: Duration) {
+        runtime::beat();
         let at = Instant::now() + after;
         match &mut self.deadline {
             Some(deadline) => deadline.as_mut().reset(at),

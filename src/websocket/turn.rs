@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
+use crate::hub::{SOON, Wake};
+
 /// The addresses that are being connected to, by this process, and how many stand in line for each.
 static LINES: Mutex<BTreeMap<SocketAddr, (Arc<Line>, usize)>> = Mutex::new(BTreeMap::new());
 
@@ -70,7 +72,8 @@ pub(crate) struct TransportTurn {
 pub(crate) struct HandshakeTurn {
     _turn: OwnedMutexGuard<()>,
     line: Arc<Line>,
-    _place: Place,
+    place: Place,
+    begun: Instant,
 }
 
 impl Waiting {
@@ -106,16 +109,24 @@ impl TransportTurn {
         HandshakeTurn {
             _turn: self.line.handshake.clone().lock_owned().await,
             line: self.line,
-            _place: self.place,
+            place: self.place,
+            begun: Instant::now(),
         }
     }
 }
 
 impl HandshakeTurn {
-    /// The handshake is done: the time of those behind begins anew.
-    pub(crate) fn succeed(self) {
-        let mut last = self.line.last_success.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some(Instant::now());
+    /// The handshake is done: the time of those behind begins anew. Says when the script is to hear of it: where the server
+    /// is so near that the next one is likely to be done at once, with that.
+    pub(crate) fn succeed(self) -> Wake {
+        let now = Instant::now();
+        *self.line.last_success.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        let is_followed = lines().get(&self.place.0).is_some_and(|(_, length)| *length > 1);
+        if is_followed && now - self.begun < SOON / 2 {
+            Wake::Soon
+        } else {
+            Wake::Now
+        }
     }
 }
 
@@ -173,6 +184,19 @@ mod tests {
         assert!(ahead.last().is_some());
         drop(second);
         assert_eq!(Waiting::at(address(4)).successes_ahead().last(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_before_one_that_is_as_fast_a_script_may_hear_later() {
+        let turn = || async { Waiting::at(address(5)).transport().await.handshake().await };
+        assert_eq!(turn().await.succeed(), Wake::Now);
+        let fast = turn().await;
+        let behind = Waiting::at(address(5));
+        assert_eq!(fast.succeed(), Wake::Soon);
+        let slow = turn().await;
+        tokio::time::advance(SOON).await;
+        assert_eq!(slow.succeed(), Wake::Now);
+        drop(behind);
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn a_script_that_hears_of_the_opening_sends_compressed() {
         link,
         ear.port(1),
     );
-    drop(driver.open("", "permessage-deflate"));
+    drop(driver.open("", "permessage-deflate", Wake::Now));
     assert_eq!(compresses.get(), Some(&true));
 }
 
