@@ -109,7 +109,7 @@ export async function all(socket) {
   const chunks = [];
   socket.on('data', (chunk) => chunks.push(chunk));
   socket.on('error', () => {});
-  await new Promise((resolve) => socket.once('close', resolve));
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
   return Buffer.concat(chunks);
 }
 

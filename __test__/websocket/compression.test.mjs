@@ -210,8 +210,11 @@ test('the threshold, the order and what does not shrink', async (t) => {
   const { url } = await tcpServer(t, async (socket) => {
     socket.write(opening(await readUntil(socket, '\r\n\r\n'), [`Sec-WebSocket-Extensions: ${DEFLATE}`]));
     sent = all(socket);
-    // The last bytes are the Close frame's.
-    socket.on('data', (bytes) => frames(bytes).some(({ first }) => first === 0x88) && socket.end());
+    let bytes = Buffer.alloc(0);
+    socket.on('data', (chunk) => {
+      bytes = Buffer.concat([bytes, chunk]);
+      if (frames(bytes).some(({ first }) => first === 0x88)) socket.end();
+    });
   });
   const socket = new WebSocket(url, { perMessageDeflate: { threshold: 100 } });
   await next(socket, 'open');

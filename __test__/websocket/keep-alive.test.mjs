@@ -20,7 +20,7 @@ import {
 
 /** Soon, so that the tests are; no test asks how soon. */
 const keepAlive = { intervalMs: 20, timeoutMs: 30 };
-const patient = { intervalMs: 20, timeoutMs: 10_000 };
+const patient = { intervalMs: 20, timeoutMs: 600_000 };
 
 test('options', () => {
   for (const wrong of [1, 'yes', { intervalMs: -1 }, { timeoutMs: 'x' }]) {
@@ -70,14 +70,15 @@ test('whatever a peer sends is a sign of life', async (t) => {
     keepAlive: patient,
   });
   const client = await frameClient(t, port);
-  let pings = 0;
+  let signs = 0;
   await new Promise((resolve) => {
     client.on('data', (bytes) => {
-      pings += frames(bytes).filter(({ first }) => first === 0x89).length;
+      if (frames(bytes)[0].first !== 0x89) return;
+      signs += 1;
       client.write(
-        pings % 2 === 0 ? frame(1, 'alive', { mask: [1, 2, 3, 4] }) : frame(PONG, '', { mask: [1, 2, 3, 4] }),
+        signs % 2 === 0 ? frame(1, 'alive', { mask: [1, 2, 3, 4] }) : frame(PONG, '', { mask: [1, 2, 3, 4] }),
       );
-      if (pings >= 4) resolve();
+      if (signs === 4) resolve();
     });
   });
   while (texts.length === 0) await new Promise(setImmediate);

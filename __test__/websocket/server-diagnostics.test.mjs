@@ -38,6 +38,13 @@ function published(t) {
   return { messages, until };
 }
 
+/** Clients, one after the other, that ask for no WebSocket: the native core alone answers them. */
+const REFUSED_CLIENTS = `
+  const ask = (count) => require('node:net').connect(process.argv[1], '127.0.0.1')
+    .end('GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n').resume().on('close', () => count > 1 && ask(count - 1));
+  ask(5);
+`;
+
 const told = ({ phase, code, status }) => [phase, code, status];
 
 test('the life of a server', async (t) => {
@@ -112,10 +119,12 @@ test('clients that are not let in', async (t) => {
   (await tcpClient(t, port)).destroy();
   assert.deepEqual(told((await until('reject')).error), ['handshake', 'EOF', undefined]);
 
-  for (let i = 0; i < 2; i += 1) await next(new WebSocket(url), 'open');
+  const open = [new WebSocket(url), new WebSocket(url)];
+  await Promise.all(open.map((socket) => next(socket, 'open')));
   const { closed } = heard(new WebSocket(url));
   assert.deepEqual(told((await until('reject')).error), ['handshake', 'ERR_TOO_MANY_CONNECTIONS', 503]);
   await closed;
+  for (const socket of open) socket.close();
   assert.equal(messages.filter(([name]) => name === 'reject').length, 6);
 });
 
@@ -126,8 +135,9 @@ test('a client that speaks no TLS, and one that is too slow', async (t) => {
   (await tcpClient(t, port)).write(rawRequest(port));
   assert.deepEqual(told((await until('reject')).error), ['tls', 'EPROTO', undefined]);
   const slow = await listening(t, () => {}, { handshakeTimeoutMs: 50 });
-  await tcpClient(t, slow.port);
-  assert.deepEqual(told((await until('reject')).error), ['handshake', 'ETIMEDOUT', undefined]);
+  // It may be up before this script hears that it has connected.
+  const [{ error }] = await Promise.all([until('reject'), tcpClient(t, slow.port)]);
+  assert.deepEqual(told(error), ['handshake', 'ETIMEDOUT', undefined]);
 });
 
 test('a server without descriptors tells of it, and accepts when there are some', {
@@ -175,7 +185,7 @@ test("behind Node's http server", async (t) => {
   assert.deepEqual(told((await until('reject')).error), ['handshake', 'ERR_HANDSHAKE_REQUEST', 426]);
   const accepted = next(server, 'connection');
   const open = new Ws(`ws://127.0.0.1:${address.port}/`);
-  const { request, socket: websocket } = await accepted;
+  const [{ request, socket: websocket }] = await Promise.all([accepted, once(open, 'open')]);
   open.terminate();
   assert.deepEqual(messages.slice(2), [
     ['request', { server, request }],
@@ -196,8 +206,9 @@ test('a client that has gone when it is accepted: its socket fails, and says why
   client.write(rawRequest(port));
   const { value: request } = await server.incomingRequests.getReader().read();
   client.destroy();
-  // This thread stands still, so it can't hear that the client has gone: only the native core does.
-  execFileSync(process.execPath, ['-e', '']);
+  // This thread stands still, so it can't hear that the client has gone: only the native core does, which answers these others
+  // behind it.
+  execFileSync(process.execPath, ['-e', REFUSED_CLIENTS, String(port)]);
   const socket = await request.accept();
   await next(socket, 'close');
   const [[websocket, error]] = errors;

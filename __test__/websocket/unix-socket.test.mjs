@@ -1,22 +1,11 @@
 // Sockets of the file system: `ws+unix:` URLs.
 
 import assert from 'node:assert/strict';
-import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import {
-  FAILED,
-  frame,
-  heard,
-  next,
-  opening,
-  readUntil,
-  TEXT,
-  tcpServer,
-  WebSocket,
-} from '../helpers/websocket-ends.mjs';
+import { failure, frame, next, opening, readUntil, TEXT, tcpServer, WebSocket } from '../helpers/websocket-ends.mjs';
 
 const skip = process.platform === 'win32' && 'no such sockets here';
 
@@ -76,12 +65,8 @@ test('an abstract name', { skip: !abstract && 'Linux, and a Node that binds the 
 });
 
 test('nobody listens', { skip }, async (t) => {
-  const errors = [];
-  const listener = ({ error }) => errors.push([error.phase, error.code]);
-  subscribe('webwire:websocket:error', listener);
-  t.after(() => unsubscribe('webwire:websocket:error', listener));
-  assert.deepEqual(await heard(new WebSocket(`ws+unix:${folder(t)}/none`)).closed, FAILED);
-  assert.deepEqual(errors, [['connect', 'ENOENT']]);
+  const { phase, code } = await failure(t, `ws+unix:${folder(t)}/none`);
+  assert.deepEqual([phase, code], ['connect', 'ENOENT']);
 });
 
 test('URLs that name no socket', () => {

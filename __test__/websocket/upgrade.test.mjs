@@ -313,18 +313,20 @@ test('attached servers, each on its path', async (t) => {
 test('an attached server is asked through incomingRequests as well', async (t) => {
   const { server, url } = await behind(t, {}, {});
   const socket = new WebSocket(url);
+  const closed = next(socket, 'close');
   for await (const request of server.incomingRequests) {
     assert.equal(request.url, '/a?b');
     (await request.accept()).close(3003);
     break;
   }
-  assert.equal((await next(socket, 'close')).code, 3003);
+  assert.equal((await closed).code, 3003);
   const second = new WebSocket(url);
+  const secondClosed = next(second, 'close');
   for await (const request of server.incomingRequests) {
     (await request.accept()).close(3004);
     break;
   }
-  assert.equal((await next(second, 'close')).code, 3004);
+  assert.equal((await secondClosed).code, 3004);
 });
 
 test('a listener of its own serves one path', async (t) => {

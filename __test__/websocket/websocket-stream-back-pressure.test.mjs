@@ -143,7 +143,7 @@ test('an abort does not wait for a write that is held back', async (t) => {
   let bytes = 0;
   socket.on('data', (chunk) => {
     bytes += chunk.length;
-    if (bytes > FLOOD + 14) socket.end(frame(CLOSE, closeBody(4321)));
+    if (bytes > FLOOD + 14 && socket.writable) socket.end(frame(CLOSE, closeBody(4321)));
   });
   socket.resume();
   assert.deepEqual(await stream.closed, { closeCode: 4321, reason: '' });

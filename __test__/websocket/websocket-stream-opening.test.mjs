@@ -106,10 +106,11 @@ test('a close during the handshake fails it', async (t) => {
   const { url, server } = await tcpServer(t, () => {});
   const stream = new WebSocketStream(url);
   const [socket] = await once(server, 'connection');
+  const ended = all(socket);
   stream.close({ closeCode: 4000, reason: 'ignored' });
   isWebSocketError(await reasonOf(stream.opened), null);
   isWebSocketError(await reasonOf(stream.closed), 1006);
-  await all(socket);
+  await ended;
   stream.close();
 });
 
@@ -131,11 +132,12 @@ test('a signal that aborts during the handshake ends it with its reason', async 
   const controller = new AbortController();
   const stream = new WebSocketStream(url, { signal: controller.signal });
   const [socket] = await once(server, 'connection');
+  const ended = all(socket);
   controller.abort();
   const error = await reasonOf(stream.opened);
   assert.equal(error, controller.signal.reason);
   assert.equal(await reasonOf(stream.closed), error);
-  await all(socket);
+  await ended;
 });
 
 test('after the handshake the signal does nothing', async (t) => {

@@ -1,6 +1,7 @@
 // WebSocketStream: messages and ends. https://whatpr.org/websockets/48.html#the-websocketstream-interface
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import {
   BINARY,
@@ -271,14 +272,16 @@ test('close() drops what nobody has read', async (t) => {
 });
 
 test('pings are answered, also when nobody reads', async (t) => {
-  const ponged = new Promise((resolve) => {
-    frameServer(t, (socket) => {
-      socket.write(frame(PING, 'data'));
-      socket.once('data', (bytes) => resolve({ pong: frames(bytes)[0], socket }));
-    }).then(({ url }) => new WebSocketStream(url));
+  let ponged;
+  const { url } = await frameServer(t, (socket) => {
+    ponged = once(socket, 'data');
+    socket.write(frame(PING, 'data'));
   });
-  const { pong } = await ponged;
+  const stream = new WebSocketStream(url);
+  await stream.opened;
+  const [pong] = frames((await ponged)[0]);
   assert.deepEqual([pong.first & 15, pong.payload.toString()], [PONG, 'data']);
+  stream.close();
 });
 
 test('pipes to the end, both ways', async (t) => {

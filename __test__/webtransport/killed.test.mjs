@@ -9,7 +9,8 @@ import { startUdpProxy } from '../helpers/udp-proxy.mjs';
 import { connect, next, startServer, writeAll } from './pair.mjs';
 
 const { WebTransportError } = webwire;
-const IDLE = { idleTimeoutMs: 1000 };
+/** It is to pass, and long enough for the handshake on a busy machine. */
+const IDLE = { idleTimeoutMs: 3000 };
 
 const isSessionError = (error) => error instanceof WebTransportError && error.source === 'session';
 

@@ -371,7 +371,7 @@ test('sessions that nothing refers to are collected, and the connection stays fo
 });
 
 test('a process with pooled sessions ends when its script says so', async (context) => {
-  const { exited, sessions } = await startProcess(context, 'exit', { idleTimeoutMs: 2000 });
+  const { exited, sessions } = await startProcess(context, 'exit', { idleTimeoutMs: 4000 });
   assert.deepEqual(await exited, [0, null]);
   await Promise.allSettled(sessions.map(({ closed }) => closed));
 });

@@ -49,7 +49,7 @@ test('setCertificate() is for the connections to come', async (context) => {
 
 test('request.tls says what the client asked for', async (context) => {
   const listener = await startServer(context, one);
-  client(listener.server, one, { servername: 'localhost' });
+  const asking = client(listener.server, one, { servername: 'localhost' });
   const request = await listener.request();
   assert.deepEqual(
     { ...request.tls },
@@ -61,6 +61,7 @@ test('request.tls says what the client asked for', async (context) => {
     },
   );
   request.reject(404);
+  await assert.rejects(asking.ready, refused);
 });
 
 test('client certificates: required, or asked for and marked', async (context) => {

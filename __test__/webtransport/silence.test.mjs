@@ -57,7 +57,7 @@ test('servers that never answer', { concurrency: true }, async (context) => {
   subscribe('webwire:webtransport:error', hear);
   context.after(() => unsubscribe('webwire:webtransport:error', hear));
   const tests = Object.entries(silent).map(([what, start]) =>
-    context.test(`${what}: ready and closed are rejected`, { timeout: 30_000 }, async (inner) => {
+    context.test(`${what}: ready and closed are rejected`, { timeout: 120_000 }, async (inner) => {
       const client = await start(inner);
       const waiting = client.createBidirectionalStream();
       await Promise.all([

@@ -57,9 +57,9 @@ async function serve(context, clients) {
 }
 
 /** Runs a client in a process of its own; resolves to what it saw. */
-async function run(at, { transports = ['webtransport'], leaves = false } = {}) {
+async function run({ signal }, at, { transports = ['webtransport'], leaves = false } = {}) {
   const args = [program, JSON.stringify({ ...at, transports, leaves })];
-  return JSON.parse((await promisify(execFile)(process.execPath, args, { timeout: 30_000 })).stdout);
+  return JSON.parse((await promisify(execFile)(process.execPath, args, { signal })).stdout);
 }
 
 /** Whether an end hears why the other one closes is a matter of luck: the end of a session overtakes what was written last. */
@@ -72,14 +72,14 @@ for (const transports of [['webtransport'], ['polling', 'webtransport']]) {
       assert.equal(socket.conn.transport.name, 'webtransport');
       return once(socket, 'disconnect');
     });
-    assert.deepEqual(await run(at, { transports, leaves: true }), { ...SEEN, reason: 'io client disconnect' });
+    assert.deepEqual(await run(context, at, { transports, leaves: true }), { ...SEEN, reason: 'io client disconnect' });
     assert.match((await gone)[0], /^(client namespace disconnect|transport close)$/);
   });
 }
 
 test('the server disconnects all of its sockets', async (context) => {
   const { sockets, allHeard, at } = await serve(context, 3);
-  const clients = [run(at), run(at), run(at)];
+  const clients = [run(context, at), run(context, at), run(context, at)];
   await allHeard;
   sockets.disconnectSockets(true);
   for (const { reason, ...seen } of await Promise.all(clients)) {
@@ -90,7 +90,7 @@ test('the server disconnects all of its sockets', async (context) => {
 
 test('a WebTransportServer that closes takes its sockets with it', async (context) => {
   const { webtransports, allHeard, at } = await serve(context, 1);
-  const client = run(at);
+  const client = run(context, at);
   await allHeard;
   await webtransports.close({ timeoutMs: 0 });
   assert.deepEqual(await client, { ...SEEN, reason: 'transport close' });

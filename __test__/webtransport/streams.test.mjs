@@ -136,13 +136,13 @@ for (const [what, reason, code] of [
     const { near, far } = await openStreams(await openSession(context));
     await next(far.readable);
     const reader = far.readable.getReader();
-    const reading = reader.read();
-    await near.writable.abort(reason);
-    await assert.rejects(reading, (error) => {
+    const reading = assert.rejects(reader.read(), (error) => {
       assert.ok(error instanceof WebTransportError);
       assert.deepEqual([error.source, error.streamErrorCode], ['stream', code]);
       return true;
     });
+    await near.writable.abort(reason);
+    await reading;
     await assert.rejects(reader.closed, WebTransportError);
   });
 

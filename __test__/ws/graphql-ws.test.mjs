@@ -39,7 +39,7 @@ async function graphql(t, implementation) {
     },
   };
   const { server, url } = await serve(t, implementation);
-  const disposable = useServer({ schema, roots }, server);
+  const disposable = useServer({ schema, roots, connectionInitWaitTimeout: 0 }, server);
   return { url, ended, server, disposable };
 }
 

@@ -21,7 +21,7 @@ async function counting(t) {
   });
 }
 
-const FAST = { minReconnectionDelay: 1, maxReconnectionDelay: 5, connectionTimeout: 5000 };
+const FAST = { minReconnectionDelay: 1, maxReconnectionDelay: 5, connectionTimeout: 600_000 };
 
 for (const [name, WebSocket] of [
   ['webwire', Standard],

@@ -102,7 +102,7 @@ for (const which of ['webwire', 'ws']) {
   test(`the client for browsers takes the WebSocket of ${which} from the globals`, async (t) => {
     const { url } = await serve(t, theirs.WebSocketServer);
     const program = fileURLToPath(new URL('../helpers/socket-io-global.mjs', import.meta.url));
-    const { stdout } = await promisify(execFile)(process.execPath, [program, which, url], { timeout: 20_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, [program, which, url], { signal: t.signal });
     assert.deepEqual(JSON.parse(stdout), [true, 'text', [1, 2, 3]]);
   });
 }
