@@ -227,6 +227,11 @@ pub(crate) struct Port {
 }
 
 impl Port {
+    /// The way up for another object of the environment, registered under `id`.
+    pub(crate) fn beside(&self, id: u32) -> Arc<Self> {
+        self.shared.port(id)
+    }
+
     /// Adds an event to the environment's queue. Never blocks. False when nobody is there to hear it: the environment
     /// has ended, or this object has had its terminal event.
     pub(crate) fn emit(self: &Arc<Self>, event: impl Into<i32>, a: u32, b: u32, payload: Payload<'_>) -> bool {

@@ -5,6 +5,8 @@ import { AsyncResource } from 'node:async_hooks';
 import { performance } from 'node:perf_hooks';
 import { setInterval as setRealInterval } from 'node:timers';
 import { native } from './binding.js';
+import { Entries } from './entries.js';
+import { Part, type Target, type Whole } from './part.js';
 import { BESIDE, type Beside, Payload } from './payload.js';
 
 interface NativeHub extends Beside {
@@ -46,19 +48,14 @@ export class Registration {
   readonly #hub: Hub;
   /** Keeps the stores of AsyncLocalStorage that were active where the object was made; they are so in its events. */
   readonly #context = new AsyncResource('webwire');
-  #wantsLife: boolean;
+  #wantsLife = true;
   #open = true;
-  /** What gives a part's native half back. */
-  readonly #release: (() => void) | undefined;
 
-  constructor(owner: Hub, id: number, target: object, dispatch: Dispatch<never>, release?: () => void) {
+  constructor(owner: Hub, id: number, target: object, dispatch: Dispatch<never>) {
     this.#hub = owner;
     this.id = id;
     this.#weak = new WeakRef(target);
     this.#dispatch = dispatch;
-    this.#release = release;
-    this.#wantsLife = release === undefined;
-    if (release !== undefined) return;
     this.#strong = target;
     owner.countLife(1);
   }
@@ -93,7 +90,6 @@ export class Registration {
     this.#weak = undefined;
     if (this.#wantsLife) this.#hub.countLife(-1);
     this.#hub.forget(this);
-    this.#release?.();
   }
 
   deliver(kind: number, a: number, b: number, payload: Payload): void {
@@ -102,25 +98,20 @@ export class Registration {
       this.#context.runInAsyncScope(this.#dispatch as Dispatch<object>, undefined, target, kind, a, b, payload);
     }
   }
-
-  /** Whether the object has been collected, so that nobody is left to close this entry. */
-  get collected(): boolean {
-    return this.#weak?.deref() === undefined;
-  }
 }
 
 class Hub {
   #native: NativeHub | undefined;
-  readonly #registrations = new Map<number, Registration>();
-  /** The one that the last event was for: events come in runs. */
-  #recent: Registration | undefined;
-  readonly #collected = new FinalizationRegistry<Registration>((registration) => registration.close());
+  readonly #entries = new Entries<Registration | Part>();
+  readonly #collected = new FinalizationRegistry<Registration | Part>((entry) => entry.close());
+  /** Tells of a full garbage collection. */
+  readonly #collections = new FinalizationRegistry<undefined>(() => this.#age());
+  #awaitsCollection = false;
   readonly #payload = new Payload();
   readonly #words = new Uint32Array(RECORDS_A_BATCH * RECORD_WORDS);
   readonly #wordBytes = new Uint8Array(this.#words.buffer);
   #keepAlive: NodeJS.Timeout | undefined;
   #alive = 0;
-  #lastId = 0;
   #at = 0;
   #count = 0;
   #offset = 0;
@@ -137,32 +128,42 @@ class Hub {
 
   /** Enters an object; `dispatch` gets its events. The object is held until `letGo` or `close`. */
   register<Target extends object>(target: Target, dispatch: Dispatch<Target>): Registration {
-    this.#lastId += 1;
-    const registration = new Registration(this, this.#lastId, target, dispatch as Dispatch<never>);
-    this.#enter(target, registration);
-    return registration;
-  }
-
-  /**
-   * Enters a part of an object that is entered: a stream of a session. It holds neither itself nor the process, and has no
-   * native object of its own; `release`, which must not hold it, is called when it closes or is collected.
-   */
-  registerPart<Target extends object>(target: Target, dispatch: Dispatch<Target>, release: () => void): Registration {
-    this.#lastId += 1;
-    const registration = new Registration(this, this.#lastId, target, dispatch as Dispatch<never>, release);
-    this.#enter(target, registration);
-    return registration;
-  }
-
-  #enter(target: object, registration: Registration): void {
-    this.#registrations.set(registration.id, registration);
+    const registration = new Registration(this, this.#entries.nextId(), target, dispatch as Dispatch<never>);
+    this.#entries.add(registration);
     this.#collected.register(target, registration, registration);
+    return registration;
   }
 
-  forget(registration: Registration): void {
-    this.#registrations.delete(registration.id);
-    this.#collected.unregister(registration);
-    if (this.#recent === registration) this.#recent = undefined;
+  /** A number for `registerPart`, which the native core may be told first. */
+  nextId(): number {
+    return this.#entries.nextId();
+  }
+
+  /** Enters a part of an object that is entered: a stream of a session. */
+  registerPart(id: number, target: Target, whole: Whole): Part {
+    const part = new Part(this, id, target, whole);
+    this.#entries.add(part);
+    if (!this.#awaitsCollection) this.#awaitCollection();
+    return part;
+  }
+
+  watch(part: Part, target: Target): void {
+    this.#collected.register(target, part, part);
+  }
+
+  #awaitCollection(): void {
+    this.#awaitsCollection = true;
+    this.#collections.register({}, undefined);
+  }
+
+  #age(): void {
+    this.#awaitsCollection = false;
+    for (const entry of this.#entries) if (entry instanceof Part) entry.age();
+  }
+
+  forget(entry: Registration | Part): void {
+    this.#entries.delete(entry);
+    if (entry instanceof Registration || entry.isWatched) this.#collected.unregister(entry);
   }
 
   /** Counts the open objects that keep the process alive. */
@@ -244,8 +245,7 @@ class Hub {
     payload.next(source, this.#offset, length, flags);
     this.#at += 1;
     if ((flags & BESIDE) === 0) this.#offset += length;
-    if (this.#recent?.id !== id) this.#recent = this.#registrations.get(id);
-    this.#recent?.deliver(flags & KIND, words[at + 2] as number, words[at + 3] as number, payload);
+    this.#entries.get(id)?.deliver(flags & KIND, words[at + 2] as number, words[at + 3] as number, payload);
   }
 }
 

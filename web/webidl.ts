@@ -209,6 +209,8 @@ function byteLengthOf(value: unknown): number | undefined {
  * resizable memory is refused, since the type has neither [AllowShared] nor [AllowResizable].
  */
 export const BufferSource: Converter<Uint8Array> = (value, context) => {
+  // What scripts mostly give, as it is. A Buffer is not: its `slice` makes no copy.
+  if (isPlain(value) && value.buffer instanceof ArrayBuffer && !isResizable(value.buffer)) return value;
   if (ArrayBuffer.isView(value)) {
     const { buffer } = value;
     refuseSharedAndResizable(buffer, context);
@@ -222,7 +224,15 @@ export const BufferSource: Converter<Uint8Array> = (value, context) => {
 
 function refuseSharedAndResizable(buffer: ArrayBufferLike, context: string): void {
   if (!isArrayBuffer(buffer)) throw new TypeError(`${context} is backed by shared memory`);
-  if ((buffer as { resizable?: boolean }).resizable === true) throw new TypeError(`${context} is resizable`);
+  if (isResizable(buffer)) throw new TypeError(`${context} is resizable`);
+}
+
+function isPlain(value: unknown): value is Uint8Array {
+  return ArrayBuffer.isView(value) && Object.getPrototypeOf(value) === Uint8Array.prototype;
+}
+
+function isResizable(buffer: ArrayBuffer): boolean {
+  return (buffer as { resizable?: boolean }).resizable === true;
 }
 
 function isDetached(buffer: ArrayBuffer): boolean {

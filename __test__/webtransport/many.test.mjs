@@ -2,8 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import webwire from '../../index.js';
 import { gc } from '../helpers/garbage.mjs';
 import { connect, next, openSession, readAll, startServer } from './pair.mjs';
+
+const { WebTransportError } = webwire;
 
 const TIME_LIMIT = { timeout: 120_000 };
 
@@ -109,3 +112,30 @@ test('streams that were used and dropped are collected, at both ends', TIME_LIMI
     await new Promise(setImmediate);
   }
 });
+
+test(
+  'streams that nobody has a hold of are collected although they are open, and given up',
+  TIME_LIMIT,
+  async (context) => {
+    const { client, server } = await openSession(context);
+    const references = [];
+    const drop = async () => {
+      const stream = await client.createBidirectionalStream({ waitUntilAvailable: true });
+      references.push(new WeakRef(stream.readable), new WeakRef(stream.writable));
+      await stream.writable.getWriter().write(Uint8Array.of(1));
+    };
+    for (let count = 0; count < 10; count += 1) await drop();
+    const far = [];
+    for (let count = 0; count < 10; count += 1) far.push(await next(server.incomingBidirectionalStreams));
+    while (references.some((reference) => reference.deref() !== undefined)) {
+      await new Promise(setImmediate);
+      gc();
+      await new Promise(setImmediate);
+    }
+    const isGivenUp = (error) => error instanceof WebTransportError && error.streamErrorCode === 0;
+    for (const { readable, writable } of far) {
+      await assert.rejects(readAll(readable), isGivenUp);
+      await assert.rejects(writable.getWriter().closed, isGivenUp);
+    }
+  },
+);

@@ -58,6 +58,52 @@ test('reads that wait when the stream ends', async (context) => {
   }
 });
 
+/** Around what comes along with the word that bytes have come. */
+const lengths = [1, 4095, 4096, 4097, 100_000];
+
+for (const mode of [undefined, 'byob']) {
+  test(`what comes to a ${mode ?? 'default'} reader that waits, and the end with it`, async (context) => {
+    const { client, server } = await openSession(context);
+    for (const length of lengths) {
+      const { readable, writable } = await client.createBidirectionalStream();
+      const parts = [];
+      const read = async () => {
+        const reader = readable.getReader({ mode });
+        for (;;) {
+          const { done, value } = await reader.read(new Uint8Array(1000));
+          if (done) return;
+          parts.push(Buffer.from(value));
+        }
+      };
+      const reading = read();
+      const opening = writable.getWriter();
+      await opening.write(Uint8Array.of(1));
+      const far = await next(server.incomingBidirectionalStreams);
+      const writer = far.writable.getWriter();
+      const writing = [writer.write(CONTENT.subarray(0, length)), writer.close()];
+      await reading;
+      await Promise.all(writing);
+      assert.ok(Buffer.concat(parts).equals(CONTENT.subarray(0, length)), `${length} bytes`);
+      assert.deepEqual(await readable.getStats(), { bytesReceived: length, bytesRead: length });
+      await Promise.all([opening.close(), readAll(far.readable)]);
+    }
+  });
+}
+
+test('a read that waits before the peer knows of the stream, and one that has been given up since', async (context) => {
+  const { client, server } = await openSession(context);
+  const { readable, writable } = await client.createBidirectionalStream();
+  const first = readable.getReader();
+  const given = first.read();
+  first.releaseLock();
+  await assert.rejects(given, TypeError);
+  const writing = writeAll(writable, Uint8Array.of(1, 2, 3));
+  const far = await next(server.incomingBidirectionalStreams);
+  await far.readable.pipeTo(far.writable);
+  assert.deepEqual([...(await readAll(readable))], [1, 2, 3]);
+  await writing;
+});
+
 test('both branches of a tee', async (context) => {
   const { readable } = await receive(context);
   const [one, other] = readable.tee();

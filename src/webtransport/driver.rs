@@ -10,7 +10,16 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// A stream that is run.
+pub(crate) type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Has a stream run until it ends; `ended` is called then, also when it has panicked.
+pub(crate) fn running(
+    stream: impl Future<Output = ()> + Send + 'static,
+    ended: impl FnOnce() + Send + 'static,
+) -> Running {
+    Box::pin(AssertUnwindSafe(stream).catch_unwind().map(|_defect| ended()))
+}
 
 /// Where the streams of a session are run.
 pub(crate) struct Driver {
@@ -50,13 +59,8 @@ impl Driver {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a stream until it ends; `ended` is called then, also when it has panicked.
-    pub(crate) fn begin(
-        &self,
-        stream: impl Future<Output = ()> + Send + 'static,
-        ended: impl FnOnce() + Send + 'static,
-    ) -> Begun {
-        let stream: Running = Box::pin(AssertUnwindSafe(stream).catch_unwind().map(|_defect| ended()));
+    /// Runs a stream until it ends.
+    pub(crate) fn begin(&self, stream: Running) -> Begun {
         let mut state = self.state();
         match &mut *state {
             State::Unused => {

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::credit::{Credit, Inflow};
 use super::datagrams::{self, Datagrams};
 use super::direct;
-use super::driver::{Begun, Driver};
+use super::driver::{self, Begun, Driver};
 use super::given_up::Allowance;
 use super::http3::Violation;
 use super::http3::capsule::Capsule;
@@ -23,12 +23,12 @@ use super::http3::flow_control::Limits;
 use super::http3::{frame, stream_header};
 use super::incoming_datagrams::IncomingDatagrams;
 use super::limits::{CLOSE_TIMEOUT, anticipated};
-use super::session::{INTERNAL, WebTransportEvent};
+use super::session::WebTransportEvent;
 use super::streams::{Direction, Opening, ReceiveHalf, SendHalf, Stream, Streams, Tell};
 use super::turnstile::{DatagramTurns, Turnstile};
 use super::underlying::Underlying;
 use super::{receive_stream, send_stream, statistics};
-use crate::hub::{Payload, Port, Terminal};
+use crate::hub::{Payload, Port};
 
 /// An error code as quinn takes it.
 pub(crate) fn varint(code: ErrorCode) -> VarInt {
@@ -222,23 +222,9 @@ impl Session {
         self.tasks.wait().await;
     }
 
-    /// Runs a stream, which the session waits for at its end; `ended` is the stream's last event if that panics.
-    pub(crate) fn run_stream(
-        self: &Arc<Self>,
-        port: Arc<Port>,
-        ended: WebTransportEvent,
-        stream: impl Future<Output = ()> + Send + 'static,
-    ) {
-        let terminal = Terminal {
-            event: ended.into(),
-            a: INTERNAL,
-            b: 0,
-        };
-        let last = port.clone();
-        let ended = move || {
-            last.emit_terminal(terminal.event, terminal.a, terminal.b, Payload::None);
-        };
-        match self.driver.begin(stream, ended) {
+    /// Runs a stream, which the session waits for at its end.
+    pub(crate) fn run_stream(self: &Arc<Self>, port: &Port, stream: driver::Running) {
+        match self.driver.begin(stream) {
             Begun::Running => {}
             Begun::First => {
                 let running = Running(self.clone());

@@ -194,7 +194,7 @@ impl WebTransportListener {
             http3.leave(&session);
             return None;
         }
-        let accepted = WebTransportSession::accepted(&session);
+        let accepted = WebTransportSession::accepted(&session, port.clone());
         port.spawn(
             WebTransportSession::TERMINAL,
             request::live(self.shared.clone(), session, http3, handed, response),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::sync::Notify;
 
 use super::credit::Inflow;
@@ -33,6 +33,20 @@ pub(crate) enum Received {
     Taken(usize),
     /// The last ones, which it got: the peer has finished.
     Last(usize),
+}
+
+/// Up to so many bytes go along with the word that they have come.
+const FEW: usize = 4096;
+
+/// What JavaScript is told, which has waited for bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Bytes wait.
+    Waiting,
+    /// Here they are.
+    Bytes(Bytes),
+    /// Here they are, and no more will come.
+    Last(Bytes),
 }
 
 #[derive(Default)]
@@ -115,6 +129,42 @@ impl ReceiveQueue {
         self.state().finished = true;
     }
 
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.state().bytes == 0
+    }
+
+    /// JavaScript is to be told of the next bytes. True when there are some already.
+    pub(crate) fn await_bytes(&self) -> bool {
+        let mut state = self.state();
+        state.awaited = state.bytes == 0 && !state.finished;
+        state.bytes > 0
+    }
+
+    /// What JavaScript is to be told, after bytes or the end have come.
+    pub(crate) fn tell(&self) -> Option<Told> {
+        let mut state = self.state();
+        if state.bytes == 0 || !std::mem::take(&mut state.awaited) {
+            return None;
+        }
+        if state.bytes > FEW {
+            return Some(Told::Waiting);
+        }
+        self.released(std::mem::take(&mut state.bytes));
+        let bytes = if state.chunks.len() > 1 {
+            let mut all = BytesMut::with_capacity(FEW);
+            state.chunks.drain(..).for_each(|chunk| all.extend_from_slice(&chunk));
+            all.freeze()
+        } else {
+            state.chunks.pop_front().unwrap_or_default()
+        };
+        Some(if state.finished {
+            Told::Last(bytes)
+        } else {
+            Told::Bytes(bytes)
+        })
+    }
+
     /// Takes bytes, as many as fit into `target`, and says how many.
     pub(crate) fn read(&self, target: &mut [u8]) -> usize {
         self.take(&mut self.state(), target)
@@ -152,15 +202,14 @@ impl ReceiveQueue {
         }
     }
 
-    /// True when JavaScript has to be told.
-    pub(crate) fn arrived(&self, chunk: Bytes) -> bool {
+    /// Adds a chunk; `tell` then says of what JavaScript has to be told.
+    pub(crate) fn arrived(&self, chunk: Bytes) {
         let mut state = self.state();
         state.bytes += chunk.len();
         state.received += chunk.len() as u64;
         if !chunk.is_empty() {
             state.chunks.push_back(chunk);
         }
-        state.bytes > 0 && std::mem::take(&mut state.awaited)
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -192,13 +241,37 @@ mod tests {
     #[test]
     fn whoever_found_nothing_is_told_of_the_next_bytes_once() {
         let queue = queue(b"");
-        assert!(!queue.arrived(Bytes::from_static(b"a")));
-        assert_eq!(queue.receive(&mut [0; 4]), Received::Taken(1));
-        assert!(!queue.arrived(Bytes::from_static(b"b")));
+        queue.arrived(Bytes::from_static(b"a"));
+        assert_eq!(queue.tell(), None);
         assert_eq!(queue.receive(&mut [0; 4]), Received::Taken(1));
         assert_eq!(queue.receive(&mut [0; 4]), Received::Taken(0));
-        assert!(queue.arrived(Bytes::from_static(b"c")));
-        assert!(!queue.arrived(Bytes::from_static(b"d")));
+        assert_eq!(queue.tell(), None);
+        queue.arrived(Bytes::from_static(b"b"));
+        queue.arrived(Bytes::from_static(b"c"));
+        assert_eq!(queue.tell(), Some(Told::Bytes(Bytes::from_static(b"bc"))));
+        queue.arrived(Bytes::from_static(b"d"));
+        assert_eq!(queue.tell(), None);
+        assert_eq!(queue.receive(&mut [0; 4]), Received::Taken(1));
+    }
+
+    #[test]
+    fn whoever_is_to_be_told_of_bytes_is_told_of_the_last_as_such() {
+        let queue = queue(b"");
+        assert!(!queue.await_bytes());
+        queue.arrived(Bytes::from_static(b"a"));
+        queue.finish();
+        assert_eq!(queue.tell(), Some(Told::Last(Bytes::from_static(b"a"))));
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn many_bytes_are_left_to_be_taken() {
+        let queue = queue(b"");
+        assert!(!queue.await_bytes());
+        queue.arrived(Bytes::from_static(&[0; FEW + 1]));
+        assert_eq!(queue.tell(), Some(Told::Waiting));
+        assert!(queue.await_bytes(), "there are some already");
+        assert_eq!(queue.receive(&mut [0; 4]), Received::Waiting(FEW + 1));
     }
 
     #[test]

@@ -3,8 +3,9 @@
 //! The stream's task reads a little ahead; JavaScript takes when `read()` asks. What nobody reads stays in QUIC, whose
 //! flow control then stops the peer.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -14,49 +15,27 @@ use napi_derive::napi;
 use quinn::{ReadError, RecvStream, VarInt};
 
 use super::credit::Ending;
+use super::driver::running;
 use super::established::{Session, varint};
 use super::halves::Later;
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
-use super::receive_queue::{AHEAD, ReceiveQueue, Received};
-use super::session::{WebTransportEvent, WebTransportSession};
+use super::receive_queue::{AHEAD, ReceiveQueue, Received, Told};
+use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
 use super::streams::{ReceiveEnd, ReceiveHalf};
-use crate::error::{Error, ErrorName, Result};
-use crate::hub::{Hub, Payload, Port};
+use crate::hub::{Payload, Port};
 
 /// Chunks taken from QUIC at once; one is a packet's share.
 const BATCH: usize = 32;
 
-/// The native half of a `WebTransportReceiveStream`: the methods of its session that take the stream's key.
+/// The native half of a `WebTransportReceiveStream`: the methods of its session that take the number of its object.
 #[napi]
 impl WebTransportSession {
-    /// Takes the receiving half of a stream for the object that is registered under `id`.
-    #[napi(catch_unwind)]
-    pub fn start_receiving(&self, hub: &Hub, id: u32, key: u32) -> Result<()> {
-        let gone = || Error::new(ErrorName::InvalidStateError, "the stream is gone");
-        let session = self.session().ok_or_else(gone)?;
-        let half = session.streams.take_receive(key).ok_or_else(gone)?;
-        let queue = Arc::new(ReceiveQueue::new(half.first, half.inflow));
-        let port = hub.port(id);
-        let task = Task {
-            stream: half.stream,
-            end: half.end,
-            queue: queue.clone(),
-            session: session.clone(),
-            port: port.clone(),
-        };
-        self.halves.add_receive(key, queue);
-        self.halves.later(Later::Start(Box::new(move || {
-            session.run_stream(port, WebTransportEvent::ReceiveEnded, task.run());
-        })));
-        Ok(())
-    }
-
     /// How many bytes there are to take; 0 when none are yet, and `Readable` will say when. If they fit into `target` they
     /// are copied there and taken. −1 − n when those n were the last ones before the peer's end.
     #[napi(catch_unwind)]
-    pub fn receive(&self, key: u32, mut target: BufferSlice<'_>) -> f64 {
-        let Some(queue) = self.halves.receive(key) else {
-            return -1.0;
+    pub fn receive(&self, id: u32, mut target: BufferSlice<'_>) -> f64 {
+        let Some(queue) = self.halves.receive(id) else {
+            return 0.0;
         };
         match queue.receive(&mut target) {
             Received::Waiting(count) | Received::Taken(count) => count as f64,
@@ -66,29 +45,68 @@ impl WebTransportSession {
 
     /// Copies bytes into `target` and says how many.
     #[napi(catch_unwind)]
-    pub fn read(&self, key: u32, mut target: BufferSlice<'_>) -> f64 {
-        let queue = self.halves.receive(key);
+    pub fn read(&self, id: u32, mut target: BufferSlice<'_>) -> f64 {
+        let queue = self.halves.receive(id);
         queue.map_or(0.0, |queue| queue.read(&mut target) as f64)
     }
 
     /// How many bytes have come, in order; −1 when more of them may stand in QUIC.
     #[napi(catch_unwind)]
-    pub fn received(&self, key: u32) -> f64 {
-        self.halves.receive(key).map_or(-1.0, |queue| queue.received())
+    pub fn received(&self, id: u32) -> f64 {
+        self.halves.receive(id).map_or(-1.0, |queue| queue.received())
     }
 
     /// Tells the peer that nobody will read the rest: STOP_SENDING with an application's code.
     #[napi(catch_unwind)]
-    pub fn stop(&self, key: u32, code: u32) {
-        if let Some(queue) = self.halves.receive(key) {
+    pub fn stop(&self, id: u32, code: u32) {
+        if let Some(queue) = self.halves.receive(id) {
             queue.stop(code);
         }
     }
+}
 
-    /// JavaScript's object of the receiving half has ended or been collected.
-    #[napi(catch_unwind)]
-    pub fn release_receiving(&self, key: u32) {
-        self.halves.release_receive(key);
+impl WebTransportSession {
+    /// Starts the receiving half of a stream, for the object that is registered under `id`.
+    pub(crate) fn start_receiving(&self, session: &Arc<Session>, half: ReceiveHalf, id: u32) {
+        let port = self.port.beside(id);
+        let queue = Arc::new(ReceiveQueue::new(half.first, half.inflow));
+        self.halves.add_receive(id, queue.clone());
+        if half.end == Some(ReceiveEnd::Finished) {
+            // All is there.
+            queue.finish();
+            if queue.is_empty() {
+                port.emit_terminal(WebTransportEvent::ReceiveFinished, 1, 0, Payload::None);
+            }
+            return;
+        }
+        let task = Task {
+            stream: half.stream,
+            end: half.end,
+            queue,
+            session: session.clone(),
+            port: port.clone(),
+            is_told: true,
+        };
+        let last = port.clone();
+        let ended = move || {
+            last.emit_terminal(WebTransportEvent::ReceiveEnded, INTERNAL, 0, Payload::None);
+        };
+        self.halves.later(Later::Start {
+            session: session.clone(),
+            port,
+            stream: running(task.run(), ended),
+        });
+    }
+
+    /// `Readable` is to say when there are bytes. It is not said when the last event has been, which says so itself.
+    pub(crate) fn await_bytes(&self, id: u32) {
+        if let Some(queue) = self.halves.receive(id)
+            && queue.await_bytes()
+        {
+            self.port
+                .beside(id)
+                .emit(WebTransportEvent::Readable, 0, 0, Payload::None);
+        }
     }
 }
 
@@ -99,6 +117,8 @@ struct Task {
     queue: Arc<ReceiveQueue>,
     session: Arc<Session>,
     port: Arc<Port>,
+    /// Nothing has come since JavaScript was told.
+    is_told: bool,
 }
 
 /// How a stream ended before its last byte.
@@ -122,9 +142,17 @@ impl Task {
             end => end,
         };
         match end {
-            Ok(()) => self
-                .port
-                .emit_terminal(WebTransportEvent::ReceiveFinished, 0, 0, Payload::None),
+            Ok(()) => match self.queue.tell() {
+                Some(Told::Last(bytes)) => {
+                    self.port
+                        .emit_terminal(WebTransportEvent::Readable, 1, 0, Payload::Bytes(bytes))
+                }
+                None | Some(Told::Waiting | Told::Bytes(_)) => {
+                    let is_empty = u32::from(self.queue.is_empty());
+                    self.port
+                        .emit_terminal(WebTransportEvent::ReceiveFinished, is_empty, 0, Payload::None)
+                }
+            },
             Err(Ended::Reset(code)) => {
                 // The script gets the error instead, and is not to hold what the session may have.
                 self.queue.clear();
@@ -140,7 +168,7 @@ impl Task {
         };
     }
 
-    async fn read_all(&mut self) -> std::result::Result<(), Ended> {
+    async fn read_all(&mut self) -> Result<(), Ended> {
         match self.end {
             None => {}
             Some(ReceiveEnd::Finished) => {
@@ -149,64 +177,62 @@ impl Task {
             }
             Some(ReceiveEnd::Reset(code)) => return Err(Ended::Reset(code)),
         }
-        let session = self.session.clone();
+        let (session, queue) = (self.session.clone(), self.queue.clone());
         let gone = session.ended.cancelled();
-        let mut gone = std::pin::pin!(gone);
-        let mut batch: [Bytes; BATCH] = std::array::from_fn(|_| Bytes::new());
+        let mut gone = pin!(gone);
         loop {
-            if let Some(code) = self.queue.stopped() {
+            if let Some(code) = queue.stopped() {
                 // An error means that it has ended already.
                 let _done = self.stream.stop(varint(webtransport_code_to_http_code(code)));
                 return Err(Ended::Stopped);
             }
-            let room = self.queue.has_room();
+            let room = queue.has_room();
+            if !room {
+                self.tell();
+            }
             tokio::select! {
                 biased;
                 () = &mut gone => break,
-                read = self.stream.read_chunks(&mut batch), if room => match self.take(read, &mut batch) {
-                    ControlFlow::Continue(()) => {}
-                    ControlFlow::Break(end) => return end,
+                read = poll_fn(|context| self.poll_read(context)), if room => if let ControlFlow::Break(end) = read {
+                    return end;
                 },
-                () = self.queue.changed.notified() => {}
+                () = queue.changed.notified() => {}
             }
         }
         // What came before the session's end belongs to the script, as far as there is room for it.
         for _ in 0..AHEAD / BATCH {
-            if self.queue.is_full() {
+            if queue.is_full() {
                 break;
             }
-            let read = {
-                let reading = std::pin::pin!(self.stream.read_chunks(&mut batch));
-                reading.poll(&mut Context::from_waker(Waker::noop()))
-            };
-            let Poll::Ready(read) = read else { break };
-            if let ControlFlow::Break(end) = self.take(read, &mut batch) {
-                return end;
+            match self.poll_read(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(ControlFlow::Break(end)) => return end,
+                Poll::Ready(ControlFlow::Continue(())) => {}
+                Poll::Pending => break,
             }
         }
+        self.tell();
         // An error means that it has ended already.
         let _done = self.stream.stop(varint(ErrorCode::WT_SESSION_GONE));
         Err(Ended::SessionGone)
     }
 
-    /// Takes what a read brought: chunks, or the end.
-    fn take(
-        &self,
-        read: std::result::Result<Option<usize>, ReadError>,
-        batch: &mut [Bytes],
-    ) -> ControlFlow<std::result::Result<(), Ended>> {
-        match read {
+    /// Takes chunks from QUIC, or the end. When there is nothing more for now, JavaScript is told of what came before.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<ControlFlow<Result<(), Ended>>> {
+        let mut batch: [Bytes; BATCH] = std::array::from_fn(|_| Bytes::new());
+        let read = pin!(self.stream.read_chunks(&mut batch)).poll(context);
+        let Poll::Ready(read) = read else {
+            self.tell();
+            return Poll::Pending;
+        };
+        Poll::Ready(match read {
             Ok(Some(count)) => {
-                let mut tell = false;
                 if let Some(inflow) = &self.queue.inflow {
                     inflow.arrived(batch[..count].iter().map(Bytes::len).sum());
                 }
                 for chunk in &mut batch[..count] {
-                    tell |= self.queue.arrived(std::mem::take(chunk));
+                    self.queue.arrived(std::mem::take(chunk));
                 }
-                if tell {
-                    self.port.emit(WebTransportEvent::Readable, 0, 0, Payload::None);
-                }
+                self.is_told = false;
                 ControlFlow::Continue(())
             }
             Ok(None) => {
@@ -220,6 +246,22 @@ impl Task {
                 | ReadError::IllegalOrderedRead
                 | ReadError::ZeroRttRejected,
             ) => ControlFlow::Break(Err(Ended::SessionGone)),
+        })
+    }
+
+    /// Tells JavaScript of what has come, if it waits.
+    fn tell(&mut self) {
+        if std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
+        match self.queue.tell() {
+            None => {}
+            Some(Told::Waiting) => {
+                self.port.emit(WebTransportEvent::Readable, 0, 0, Payload::None);
+            }
+            Some(Told::Bytes(bytes) | Told::Last(bytes)) => {
+                self.port.emit(WebTransportEvent::Readable, 0, 0, Payload::Bytes(bytes));
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::established::Session;
+use super::halves::Later;
 use super::scheduler::Place;
 
 /// Bytes that a stream holds before QUIC has taken them, so that QUIC never waits for JavaScript between two writes.
@@ -49,6 +50,8 @@ struct State {
     /// JavaScript waits for room.
     awaited: bool,
     end: End,
+    /// The stream's task will look here, since it has been told or has not begun.
+    told: bool,
 }
 
 pub(crate) struct SendQueue {
@@ -81,6 +84,7 @@ impl SendQueue {
             over: false,
             awaited: false,
             end: End::Open,
+            told: true,
         };
         Self {
             state: Mutex::new(state),
@@ -140,9 +144,16 @@ impl SendQueue {
         }
     }
 
+    /// How the stream's task is to be told of what a script did, unless it will look anyway.
+    pub(crate) fn news(&self) -> Option<Later> {
+        let told = std::mem::replace(&mut self.state().told, true);
+        (!told).then(|| Later::Tell(self.changed.clone()))
+    }
+
     /// Moves what waits into `held`, as far as that has places.
     pub(crate) fn next(&self, held: &mut Held) -> Next {
         let mut state = self.state();
+        state.told = false;
         if let End::Reset(code) = state.end {
             return Next::Reset(code);
         }

@@ -13,29 +13,86 @@ use napi_derive::napi;
 use quinn::{SendStream, StoppedError, VarInt, WriteError};
 
 use super::credit::{Credit, Slot};
+use super::driver::running;
 use super::established::{Session, varint};
-use super::halves::Later;
+use super::halves::{Command, Later};
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
 use super::http3::flow_control::Unit;
 use super::scheduler::Place;
 use super::send_queue::{End, Held, Next, SendQueue};
-use super::session::{WebTransportEvent, WebTransportSession};
+use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
 use super::streams::SendHalf;
 use super::turnstile::{PIECE, Turn};
-use crate::error::{Error, ErrorName, Result};
-use crate::hub::{Hub, Payload, Port};
+use crate::hub::{Payload, Port};
 
-/// The native half of a `WebTransportSendStream`: the methods of its session that take the stream's key.
+/// The native half of a `WebTransportSendStream`: the methods of its session that take the number of its object.
 #[napi]
 impl WebTransportSession {
-    /// Takes the sending half of a stream for the object that is registered under `id`.
+    /// Gives a stream its place among the session's senders: a send group, 0 for the null group, and an order, a whole
+    /// number within 64 bits.
     #[napi(catch_unwind)]
-    pub fn start_sending(&self, hub: &Hub, id: u32, key: u32) -> Result<()> {
-        let gone = || Error::new(ErrorName::InvalidStateError, "the stream is gone");
-        let session = self.session().ok_or_else(gone)?;
-        let half = session.streams.take_send(key).ok_or_else(gone)?;
+    pub fn set_place(&self, id: u32, group: u32, order: f64) {
+        // A session that has ended sends nothing.
+        if let (Some(queue), Some(session)) = (self.halves.send(id), self.session()) {
+            // A float becomes the nearest integer that there is.
+            let order = order as i64;
+            queue.set_place(Place { group, order }, &session);
+        }
+    }
+
+    /// Copies a chunk into the stream's queue. False when that is full now: `Writable` says when it no longer is.
+    #[napi(catch_unwind)]
+    pub fn write(&self, id: u32, chunk: BufferSlice<'_>) -> bool {
+        self.halves.send(id).is_none_or(|queue| {
+            let room = queue.write(Bytes::copy_from_slice(&chunk));
+            self.halves.wrote(queue.news(), chunk.len());
+            room
+        })
+    }
+
+    /// Queues a chunk that is taken as a whole or not at all; `AtomicWritten` says which.
+    #[napi(catch_unwind)]
+    pub fn write_atomic(&self, id: u32, chunk: BufferSlice<'_>) {
+        if let Some(queue) = self.halves.send(id) {
+            queue.write_atomic(Bytes::copy_from_slice(&chunk));
+            self.halves.wrote(queue.news(), chunk.len());
+        }
+    }
+
+    /// Gives a stream up with an application's code: RESET_STREAM.
+    #[napi(catch_unwind)]
+    pub fn reset(&self, id: u32, code: u32) {
+        if let Some(queue) = self.halves.send(id) {
+            queue.end(End::Reset(code));
+            queue.changed.notify_one();
+        }
+    }
+
+    /// Does what was put off: the first `count` of these commands, and what the other methods left, all at once.
+    #[napi(catch_unwind)]
+    pub fn flush(&self, commands: BufferSlice<'_>, count: u32) {
+        for (command, id) in Command::all(&commands).take(count as usize) {
+            match command {
+                Command::Finish => {
+                    if let Some(queue) = self.halves.send(id) {
+                        queue.end(End::Finish);
+                        self.halves.wrote(queue.news(), 0);
+                    }
+                }
+                Command::ReleaseSending => self.halves.release_send(id),
+                Command::ReleaseReceiving => self.halves.release_receive(id),
+                Command::AwaitBytes => self.await_bytes(id),
+            }
+        }
+        self.halves.flush();
+    }
+}
+
+impl WebTransportSession {
+    /// Starts the sending half of a stream, for the object that is registered under `id`.
+    pub(crate) fn start_sending(&self, session: &Arc<Session>, half: SendHalf, id: u32) {
         let queue = Arc::new(SendQueue::new(half.header.clone()));
-        let port = hub.port(id);
+        let port = self.port.beside(id);
         let task = Task {
             header: half.header.len(),
             stream: half.stream,
@@ -46,72 +103,16 @@ impl WebTransportSession {
             held: Held::default(),
             turn: None,
         };
-        self.halves.add_send(key, queue);
-        self.halves.later(Later::Start(Box::new(move || {
-            session.run_stream(port, WebTransportEvent::SendEnded, task.run());
-        })));
-        Ok(())
-    }
-
-    /// Gives a stream its place among the session's senders: a send group, 0 for the null group, and an order, a whole
-    /// number within 64 bits.
-    #[napi(catch_unwind)]
-    pub fn set_place(&self, key: u32, group: u32, order: f64) {
-        // A session that has ended sends nothing.
-        if let (Some(queue), Some(session)) = (self.halves.send(key), self.session()) {
-            // A float becomes the nearest integer that there is.
-            let order = order as i64;
-            queue.set_place(Place { group, order }, &session);
-        }
-    }
-
-    /// Copies a chunk into the stream's queue. False when that is full now: `Writable` says when it no longer is.
-    #[napi(catch_unwind)]
-    pub fn write(&self, key: u32, chunk: BufferSlice<'_>) -> bool {
-        self.halves.send(key).is_none_or(|queue| {
-            let room = queue.write(Bytes::copy_from_slice(&chunk));
-            self.halves.wrote(Later::Tell(queue.changed.clone()), chunk.len());
-            room
-        })
-    }
-
-    /// Queues a chunk that is taken as a whole or not at all; `AtomicWritten` says which.
-    #[napi(catch_unwind)]
-    pub fn write_atomic(&self, key: u32, chunk: BufferSlice<'_>) {
-        if let Some(queue) = self.halves.send(key) {
-            queue.write_atomic(Bytes::copy_from_slice(&chunk));
-            self.halves.wrote(Later::Tell(queue.changed.clone()), chunk.len());
-        }
-    }
-
-    /// Ends a stream after what was written; `Finished` says when the peer has all.
-    #[napi(catch_unwind)]
-    pub fn finish(&self, key: u32) {
-        if let Some(queue) = self.halves.send(key) {
-            queue.end(End::Finish);
-            self.halves.later(Later::Tell(queue.changed.clone()));
-        }
-    }
-
-    /// Gives a stream up with an application's code: RESET_STREAM.
-    #[napi(catch_unwind)]
-    pub fn reset(&self, key: u32, code: u32) {
-        if let Some(queue) = self.halves.send(key) {
-            queue.end(End::Reset(code));
-            queue.changed.notify_one();
-        }
-    }
-
-    /// JavaScript's object of the sending half has ended or been collected.
-    #[napi(catch_unwind)]
-    pub fn release_sending(&self, key: u32) {
-        self.halves.release_send(key);
-    }
-
-    /// Starts and tells what was put off by the methods before, all at once.
-    #[napi(catch_unwind)]
-    pub fn flush(&self) {
-        self.halves.flush();
+        self.halves.add_send(id, queue);
+        let last = port.clone();
+        let ended = move || {
+            last.emit_terminal(WebTransportEvent::SendEnded, INTERNAL, 0, Payload::None);
+        };
+        self.halves.later(Later::Start {
+            session: session.clone(),
+            port,
+            stream: running(task.run(), ended),
+        });
     }
 }
 
@@ -180,7 +181,7 @@ enum Atomic {
 }
 
 /// What QUIC says at the end of a stream.
-fn ended(outcome: std::result::Result<Option<VarInt>, StoppedError>) -> std::result::Result<(), Ended> {
+fn ended(outcome: Result<Option<VarInt>, StoppedError>) -> Result<(), Ended> {
     match outcome {
         Ok(None) => Ok(()),
         Ok(Some(code)) => Err(Ended::Stopped(code)),
@@ -212,7 +213,7 @@ impl Task {
         };
     }
 
-    async fn write_all(&mut self) -> std::result::Result<(), Ended> {
+    async fn write_all(&mut self) -> Result<(), Ended> {
         let mut stopped = pin!(self.stream.stopped());
         let (session, queue) = (self.session.clone(), self.queue.clone());
         let mut gone = pin!(session.ended.cancelled());
@@ -273,7 +274,7 @@ impl Task {
     }
 
     /// Hands bytes over to QUIC, in turn with the session's other senders where turns are taken.
-    fn poll_hand_over(&mut self, context: &mut Context<'_>) -> Poll<std::result::Result<Handed, Ended>> {
+    fn poll_hand_over(&mut self, context: &mut Context<'_>) -> Poll<Result<Handed, Ended>> {
         let turnstile = &self.session.turnstile;
         if turnstile.is_used() {
             let place = self.queue.place();
@@ -316,7 +317,7 @@ fn poll_write_within(
     held: &mut Held,
     most: usize,
     context: &mut Context<'_>,
-) -> Poll<(u64, std::result::Result<Handed, Ended>)> {
+) -> Poll<(u64, Result<Handed, Ended>)> {
     let Some(credit) = credit else {
         return poll_write(stream, held, most, context);
     };
@@ -353,7 +354,7 @@ fn poll_write(
     held: &mut Held,
     most: usize,
     context: &mut Context<'_>,
-) -> Poll<(u64, std::result::Result<Handed, Ended>)> {
+) -> Poll<(u64, Result<Handed, Ended>)> {
     if let Some(chunk) = held.atomic.take() {
         let length = chunk.len();
         let handed = |taken, bytes| (bytes as u64, Ok(Handed::Atomic { taken, bytes }));

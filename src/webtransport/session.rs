@@ -20,9 +20,9 @@ use super::incoming_datagrams::Lost;
 use super::preferences::Preferences;
 use super::scheduler::Place;
 use super::statistics;
-use super::streams::{Direction, Opening};
+use super::streams::{Direction, Opening, Stream};
 use crate::error::Result;
-use crate::hub::{Hub, Terminal};
+use crate::hub::{Hub, Port, Terminal};
 use crate::tls::TlsOptions;
 
 /// What `web/webtransport/` asks for, converted and checked there.
@@ -106,7 +106,7 @@ pub enum WebTransportEvent {
     IncomingBidirectional,
     /// Session: a unidirectional stream of the peer waits.
     IncomingUnidirectional,
-    /// Session: a stream of ours is open. a: operation; b: key.
+    /// Session: a stream of ours is open. a: operation; b: key for `takeStream`.
     StreamOpened,
     /// Session: a datagram waits.
     DatagramsReadable,
@@ -124,9 +124,9 @@ pub enum WebTransportEvent {
     Stopped,
     /// Sending stream, terminal: it ended with its session or by the script's will. a: 1 if by a defect of ours.
     SendEnded,
-    /// Receiving stream: bytes wait.
+    /// Receiving stream: bytes have come. Payload: all of them, if they are few; else they wait. a: 1 if they are the last, then it is terminal.
     Readable,
-    /// Receiving stream, terminal: the last bytes wait.
+    /// Receiving stream, terminal: no more bytes come. a: 1 if none wait.
     ReceiveFinished,
     /// Receiving stream, terminal: the peer gave it up. a: code; b: 1 if the code is the application's.
     Reset,
@@ -169,6 +169,8 @@ pub struct WebTransportSession {
     abandoned: CancellationToken,
     /// The streams that JavaScript has.
     pub(crate) halves: Halves,
+    /// The session's own way up, beside which its streams have theirs.
+    pub(crate) port: Arc<Port>,
 }
 
 #[napi]
@@ -192,6 +194,7 @@ impl WebTransportSession {
             session,
             abandoned,
             halves: Halves::default(),
+            port,
         })
     }
 
@@ -209,33 +212,58 @@ impl WebTransportSession {
         }
     }
 
-    /// Opens a stream of ours and returns its key; 0 when the peer's limit forbids it for now. With an operation,
-    /// `StreamOpened` follows when it no longer does.
+    /// Opens a stream of ours, for the objects that are registered under these numbers; it has no receiving half where the
+    /// number is 0. False when the peer's limit forbids it for now: with an operation, `StreamOpened` follows when it no longer does.
     #[napi(catch_unwind)]
-    pub fn open_stream(&self, bidirectional: bool, operation: Option<u32>) -> u32 {
-        let Some(session) = self.session() else { return 0 };
-        let direction = direction(bidirectional);
+    pub fn open_stream(&self, sending: u32, receiving: u32, operation: Option<u32>) -> bool {
+        let Some(session) = self.session() else { return false };
+        let direction = if receiving == 0 {
+            Direction::Unidirectional
+        } else {
+            Direction::Bidirectional
+        };
         if !session.streams.has_waiting(direction) {
             // Polled once: a stream that is allowed is there at once.
             let opening = pin!(session.open(direction));
             if let Poll::Ready(Ok(stream)) = opening.poll(&mut Context::from_waker(Waker::noop())) {
-                return session.streams.keep(stream);
+                self.start(&session, stream, sending, receiving);
+                return true;
             }
         }
         if let Some(operation) = operation {
             session.streams.want(direction, Opening { operation });
         }
-        0
+        false
     }
 
-    /// The key of the peer's next stream; 0 when there is none: `IncomingBidirectional` or `IncomingUnidirectional`
-    /// will follow.
+    /// Takes a stream of which `StreamOpened` told, in the same way. False when it has ended with its session.
     #[napi(catch_unwind)]
-    pub fn accept_stream(&self, bidirectional: bool) -> u32 {
-        let key = self
-            .session()
-            .and_then(|session| session.streams.accept(direction(bidirectional)));
-        key.unwrap_or(0)
+    pub fn take_stream(&self, key: u32, sending: u32, receiving: u32) -> bool {
+        let Some(session) = self.session() else { return false };
+        let taken = session.streams.take(key);
+        taken.is_some_and(|stream| {
+            self.start(&session, stream, sending, receiving);
+            true
+        })
+    }
+
+    /// Takes the peer's next stream, in the same way; it has no sending half where the number is 0. False when there is
+    /// none: `IncomingBidirectional` or `IncomingUnidirectional` will follow.
+    #[napi(catch_unwind)]
+    pub fn accept_stream(&self, sending: u32, receiving: u32) -> bool {
+        let Some(session) = self.session() else { return false };
+        let direction = if sending == 0 {
+            Direction::Unidirectional
+        } else {
+            Direction::Bidirectional
+        };
+        session.streams.accept(direction).is_some_and(|mut stream| {
+            if let Some(half) = &mut stream.receive {
+                half.look_ahead();
+            }
+            self.start(&session, stream, sending, receiving);
+            true
+        })
     }
 
     /// Queues a datagram of a writable, in the place of a send group, 0 for the null group, and an order, a whole number within
@@ -358,6 +386,15 @@ impl WebTransportSession {
 }
 
 impl WebTransportSession {
+    fn start(&self, session: &Arc<Session>, stream: Stream, sending: u32, receiving: u32) {
+        if let Some(half) = stream.receive {
+            self.start_receiving(session, half, receiving);
+        }
+        if let Some(half) = stream.send {
+            self.start_sending(session, half, sending);
+        }
+    }
+
     /// What the session ends with if its task dies.
     pub(crate) const TERMINAL: Terminal = Terminal {
         event: WebTransportEvent::Ended as i32,
@@ -366,11 +403,12 @@ impl WebTransportSession {
     };
 
     /// The door of a session that a server accepted.
-    pub(crate) fn accepted(session: &Arc<Session>) -> Self {
+    pub(crate) fn accepted(session: &Arc<Session>, port: Arc<Port>) -> Self {
         Self {
             session: Arc::new(OnceLock::from(Arc::downgrade(session))),
             abandoned: CancellationToken::new(),
             halves: Halves::default(),
+            port,
         }
     }
 
@@ -388,14 +426,6 @@ impl Drop for WebTransportSession {
         if let Some(session) = self.session() {
             session.close_unless_closed(Close::plain(Closer::Script));
         }
-    }
-}
-
-fn direction(bidirectional: bool) -> Direction {
-    if bidirectional {
-        Direction::Bidirectional
-    } else {
-        Direction::Unidirectional
     }
 }
 

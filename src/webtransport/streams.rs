@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use quinn::{ReadError, RecvStream, SendStream, VarInt};
@@ -79,6 +79,11 @@ impl ReceiveHalf {
         } else {
             [&self.first[..], &piece].concat().into()
         };
+    }
+
+    /// Reads a little ahead: of a small stream all may be there.
+    pub(crate) fn look_ahead(&mut self) {
+        let _end = self.poll_reset(&mut Context::from_waker(Waker::noop()));
     }
 
     /// Ready when the peer has given the stream up. This reads a little ahead: quinn's own `received_reset` leaves a
@@ -216,13 +221,6 @@ impl State {
             Direction::Unidirectional => &mut self.unidirectional,
         }
     }
-
-    fn key(&mut self, stream: Stream) -> u32 {
-        // 0 is "none". After four billion streams the first keys have long been taken.
-        self.last_key = self.last_key.checked_add(1).unwrap_or(1);
-        self.keyed.insert(self.last_key, stream);
-        self.last_key
-    }
 }
 
 /// All streams of a session that have no JavaScript objects yet.
@@ -290,8 +288,8 @@ impl Streams {
         .await
     }
 
-    /// The key of the peer's next stream. When there is none JavaScript will be told of the next.
-    pub(crate) fn accept(&self, direction: Direction) -> Option<u32> {
+    /// The peer's next stream. When there is none JavaScript will be told of the next.
+    pub(crate) fn accept(&self, direction: Direction) -> Option<Stream> {
         let mut state = self.state();
         let way = state.of(direction);
         match way.incoming.pop_front() {
@@ -300,7 +298,7 @@ impl Streams {
                     // One more may be looked at.
                     self.left.notify_one();
                 }
-                Some(state.key(stream))
+                Some(stream)
             }
             None => {
                 way.awaited = true;
@@ -311,27 +309,17 @@ impl Streams {
 
     /// Keeps a stream for JavaScript and says under which key.
     pub(crate) fn keep(&self, stream: Stream) -> u32 {
-        self.state().key(stream)
-    }
-
-    /// The half that a `WebTransportSendStream` is made around.
-    pub(crate) fn take_send(&self, key: u32) -> Option<SendHalf> {
-        self.take(key, |stream| stream.send.take())
-    }
-
-    /// The half that a `WebTransportReceiveStream` is made around.
-    pub(crate) fn take_receive(&self, key: u32) -> Option<ReceiveHalf> {
-        self.take(key, |stream| stream.receive.take())
-    }
-
-    fn take<Half>(&self, key: u32, half: impl FnOnce(&mut Stream) -> Option<Half>) -> Option<Half> {
         let mut state = self.state();
-        let stream = state.keyed.get_mut(&key)?;
-        let taken = half(stream);
-        if stream.send.is_none() && stream.receive.is_none() {
-            state.keyed.remove(&key);
-        }
-        taken
+        // After four billion streams the first keys have long been taken.
+        state.last_key = state.last_key.wrapping_add(1);
+        let key = state.last_key;
+        state.keyed.insert(key, stream);
+        key
+    }
+
+    /// A stream that was kept.
+    pub(crate) fn take(&self, key: u32) -> Option<Stream> {
+        self.state().keyed.remove(&key)
     }
 
     /// Asks for a stream of ours.
@@ -370,8 +358,6 @@ impl Streams {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
-
     use super::*;
     use crate::webtransport::task::tests::pair_with;
 

@@ -1,6 +1,7 @@
 // https://www.w3.org/TR/webtransport/#bidirectional-stream
 
 import { defineInterface, illegalConstructor } from '../webidl.js';
+import type { StreamIds } from './halves.js';
 import { createReceiveStream, type WebTransportReceiveStream } from './receive-stream.js';
 import type { SendPlaceOptions } from './send-group.js';
 import { createSendStream, type WebTransportSendStream } from './send-stream.js';
@@ -11,9 +12,9 @@ class Halves {
   readonly readable: WebTransportReceiveStream;
   readonly writable: WebTransportSendStream;
 
-  constructor(session: Session, key: number, options: SendPlaceOptions | undefined) {
-    this.readable = createReceiveStream(session, key);
-    this.writable = createSendStream(session, key, options);
+  constructor(readable: WebTransportReceiveStream, writable: WebTransportSendStream) {
+    this.readable = readable;
+    this.writable = writable;
   }
 }
 
@@ -38,8 +39,9 @@ defineInterface(WebTransportBidirectionalStream, { constructorLength: 0 });
 
 export function createBidirectionalStream(
   session: Session,
-  key: number,
+  ids: StreamIds,
   options?: SendPlaceOptions,
 ): WebTransportBidirectionalStream {
-  return new WebTransportBidirectionalStream(new Halves(session, key, options));
+  const readable = createReceiveStream(session, ids);
+  return new WebTransportBidirectionalStream(new Halves(readable, createSendStream(session, ids, options)));
 }

@@ -1,9 +1,11 @@
 // https://www.w3.org/TR/webtransport/#receive-stream
 
-import { type Dispatch, hub, type Registration } from '../hub.js';
+import type { Part, Target } from '../part.js';
+import type { Payload } from '../payload.js';
 import { ReadableStream } from '../streams.js';
 import { defineInterface, illegalConstructor } from '../webidl.js';
 import { codeOf, sessionError, WebTransportError } from './error.js';
+import { Command, type StreamIds } from './halves.js';
 import { Kind, type NativeSession } from './native.js';
 import type { Session } from './session.js';
 
@@ -17,24 +19,33 @@ interface ReceiveStreamStats {
 const CHUNK = 64 * 1024;
 /** Where short chunks are read to, before there is memory of their length. */
 const scratch = new Uint8Array(4096);
-const nothing = new Uint8Array(0);
 
 /** The underlying byte source: what a read and a cancel do on the network. */
-class Source {
+class Source implements Target {
   readonly type = 'bytes' as const;
   readonly #session: Session;
-  readonly #key: number;
+  readonly #id: number;
+  readonly #part: Part;
   /** The native session, as long as it has the stream. */
   #native: NativeSession | undefined;
-  #registration: Registration | undefined;
   #controller: ReadableByteStreamController | undefined;
+  /** `Readable` or `ReceiveFinished` will come, and what it brings is the next. */
+  #isAwaiting = false;
+  /** Whether this end has opened the stream. */
+  readonly #isOurs: boolean;
+  /** When it was made, as `Halves` counts. */
+  readonly #madeAt: number;
   #bytesRead = 0;
   /** What had come when the stream ended; −1 when more of it may have stood in QUIC. */
   #bytesReceived = 0;
 
-  constructor(session: Session, key: number) {
+  constructor(session: Session, { receiving, isOurs }: StreamIds) {
     this.#session = session;
-    this.#key = key;
+    this.#id = receiving;
+    this.#isOurs = isOurs;
+    this.#native = session.nativeIfAny;
+    this.#part = session.halves.addReceiving(receiving, this);
+    this.#madeAt = session.halves.flushes;
   }
 
   start(controller: ReadableStreamDefaultController | ReadableByteStreamController): void {
@@ -42,47 +53,43 @@ class Source {
     this.#controller = controller as ReadableByteStreamController;
   }
 
-  /** Joins the native half to the stream, once that exists. */
-  attach(stream: WebTransportReceiveStream): void {
-    const session = this.#session;
-    const { native } = session;
-    const key = this.#key;
-    const registration = hub.registerPart(stream, dispatch, () => {
-      // A stream that is still open is given up by this. At its session's end it must end as that says.
-      if (!session.isOver) native.releaseReceiving(key);
-    });
-    this.#registration = registration;
-    try {
-      native.startReceiving(hub.native, registration.id, key);
-      this.#native = native;
-      this.#session.flushLater();
-    } catch {
-      // The session has ended on the network's side and took the stream with it. Its last event is on its way, and
-      // errors this stream too.
-    }
-    this.#session.addStream(registration, Kind.ReceiveEnded);
-  }
-
   /** A read waits. What comes later than now is enqueued when `Readable` says so. */
   pull(): void {
     const native = this.#native;
     const controller = this.#controller;
     if (native === undefined || controller === undefined) return;
+    if (this.#isAwaiting) {
+      this.#part.hold();
+      return;
+    }
+    const { halves } = this.#session;
+    if (this.#isOurs && this.#madeAt === halves.flushes) {
+      // The peer does not know of the stream yet.
+      halves.later(Command.awaitBytes, this.#id);
+      this.#isAwaiting = true;
+      this.#part.hold();
+      return;
+    }
     const request = controller.byobRequest;
     const view = request?.view;
     const target = view ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength) : scratch;
-    let count = native.receive(this.#key, target);
+    let count = native.receive(this.#id, target);
     if (count === 0) {
-      this.#registration?.hold();
+      this.#isAwaiting = true;
+      this.#part.hold();
       return;
     }
     const finished = count < 0;
     if (finished) count = -1 - count;
     if (count > 0) {
       if (request) {
-        if (count > target.byteLength) count = native.read(this.#key, target);
+        if (count > target.byteLength) count = native.read(this.#id, target);
         request.respond(count);
-      } else controller.enqueue(count > scratch.byteLength ? this.#long(native, count) : scratch.slice(0, count));
+      } else {
+        const bytes = count > scratch.byteLength ? this.#long(native, count) : scratch.slice(0, count);
+        count = bytes.byteLength;
+        controller.enqueue(bytes);
+      }
       this.#bytesRead += count;
     }
     if (finished) this.#finish(controller);
@@ -92,12 +99,21 @@ class Source {
   #long(native: NativeSession, available: number): Uint8Array<ArrayBuffer> {
     // `read` fills every byte.
     const bytes = new Uint8Array(Buffer.allocUnsafeSlow(Math.min(available, CHUNK)).buffer);
-    native.read(this.#key, bytes);
+    native.read(this.#id, bytes);
     return bytes;
   }
 
+  /** Takes what came with the event. */
+  #take(payload: Payload, isLast: number): void {
+    const controller = this.#controller;
+    if (controller === undefined) return;
+    this.#bytesRead += payload.length;
+    controller.enqueue(payload.bytes());
+    if (isLast) this.#finish(controller);
+  }
+
   cancel(reason: unknown): void {
-    this.#native?.stop(this.#key, codeOf(reason));
+    this.#native?.stop(this.#id, codeOf(reason));
     this.#end(this.#received());
   }
 
@@ -111,14 +127,12 @@ class Source {
   #end(bytesReceived: number): void {
     this.#bytesReceived = bytesReceived;
     this.#native = undefined;
-    if (this.#registration === undefined) return;
-    this.#registration.close();
-    this.#session.removeStream(this.#registration);
+    this.#part.close();
   }
 
   /** How many bytes have come; −1 when more of them may stand in QUIC. */
   #received(): number {
-    return this.#native?.received(this.#key) ?? this.#bytesReceived;
+    return this.#native?.received(this.#id) ?? this.#bytesReceived;
   }
 
   stats(): ReceiveStreamStats {
@@ -133,17 +147,23 @@ class Source {
     this.#end(this.#received());
   }
 
-  dispatch(kind: number, a: number, b: number): void {
+  dispatch(kind: number, a: number, b: number, payload: Payload): void {
     switch (kind) {
       case Kind.Readable:
-        this.#registration?.letGo();
-        this.pull();
+        this.#part.letGo();
+        this.#isAwaiting = false;
+        if (payload.length === 0) this.pull();
+        else this.#take(payload, a);
         break;
-      case Kind.ReceiveFinished:
-        this.#registration?.letGo();
+      case Kind.ReceiveFinished: {
+        const isAwaited = this.#isAwaiting;
+        this.#part.letGo();
+        this.#isAwaiting = false;
         // With bytes in the queue the end comes with the read of the last.
-        if (this.#native?.receive(this.#key, nothing) === -1 && this.#controller) this.#finish(this.#controller);
+        if (a && this.#controller) this.#finish(this.#controller);
+        else if (isAwaited) this.pull();
         break;
+      }
       case Kind.Reset:
         this.fail(
           new WebTransportError('the peer reset the stream', { source: 'stream', streamErrorCode: b ? a : null }),
@@ -158,8 +178,6 @@ class Source {
   }
 }
 
-let dispatch: Dispatch<WebTransportReceiveStream>;
-
 export class WebTransportReceiveStream extends ReadableStream<Uint8Array<ArrayBuffer>> {
   readonly #source: Source;
 
@@ -167,11 +185,6 @@ export class WebTransportReceiveStream extends ReadableStream<Uint8Array<ArrayBu
     if (!(source instanceof Source)) throw illegalConstructor();
     super(source);
     this.#source = source;
-    source.attach(this);
-  }
-
-  static {
-    dispatch = (stream, kind, a, b) => stream.#source.dispatch(kind, a, b);
   }
 
   async getStats(): Promise<ReceiveStreamStats> {
@@ -181,7 +194,7 @@ export class WebTransportReceiveStream extends ReadableStream<Uint8Array<ArrayBu
 
 defineInterface(WebTransportReceiveStream, { constructorLength: 0 });
 
-/** Makes the stream around a half that the session calls `key`. */
-export function createReceiveStream(session: Session, key: number): WebTransportReceiveStream {
-  return new WebTransportReceiveStream(new Source(session, key));
+/** Makes the stream around its native half. */
+export function createReceiveStream(session: Session, ids: StreamIds): WebTransportReceiveStream {
+  return new WebTransportReceiveStream(new Source(session, ids));
 }

@@ -71,10 +71,15 @@ const sendOptions = {
 
 export const WebTransportSendOptions = dictionary('WebTransportSendOptions', sendOptions);
 
-export const WebTransportSendStreamOptions = dictionary('WebTransportSendStreamOptions', {
+const GivenSendStreamOptions = dictionary('WebTransportSendStreamOptions', {
   ...sendOptions,
   waitUntilAvailable: { type: boolean, default: () => false },
 });
+const NO_OPTIONS = Object.freeze(GivenSendStreamOptions(undefined, ''));
+
+/** Most streams are opened without. */
+export const WebTransportSendStreamOptions: typeof GivenSendStreamOptions = (value, context) =>
+  value === undefined ? NO_OPTIONS : GivenSendStreamOptions(value, context);
 
 /** Who is told after each change of its place. */
 interface Movable {

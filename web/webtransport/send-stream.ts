@@ -1,10 +1,11 @@
 // https://www.w3.org/TR/webtransport/#send-stream
 
 import { DOMException } from '../errors.js';
-import { type Dispatch, hub, type Registration } from '../hub.js';
+import type { Part, Target } from '../part.js';
 import { WritableStream } from '../streams.js';
 import { BufferSource, defineInterface, illegalConstructor } from '../webidl.js';
 import { codeOf, sessionError, WebTransportError } from './error.js';
+import { Command, type StreamIds } from './halves.js';
 import { Kind, type NativeSession } from './native.js';
 import { SendPlace, type SendPlaceOptions, type WebTransportSendGroup } from './send-group.js';
 import type { Session } from './session.js';
@@ -28,13 +29,13 @@ interface Settle {
 }
 
 /** The underlying sink: what a write, a close and an abort do on the network. */
-class Sink implements AtomicWrites {
+class Sink implements AtomicWrites, Target {
   readonly #session: Session;
-  readonly #key: number;
+  readonly #id: number;
+  readonly #part: Part;
   readonly place: SendPlace;
   /** The native session, as long as it has the stream. */
   #native: NativeSession | undefined;
-  #registration: Registration | undefined;
   #controller: WritableStreamDefaultController | undefined;
   /** The write or the close that waits for the network. */
   #pending: Settle | undefined;
@@ -42,47 +43,33 @@ class Sink implements AtomicWrites {
   #pendingBytes = 0;
   /** The chunk that waits, if it is to be taken as a whole. */
   #atomic: AtomicChunk | undefined;
-  readonly atomicWrites = new Set<AtomicChunk>();
+  /** Made for the first. */
+  #atomicWrites: Set<AtomicChunk> | undefined;
   #listens = false;
   /** The peer has acknowledged everything. */
   #finished = false;
 
-  constructor(session: Session, key: number, options: SendPlaceOptions | undefined) {
+  constructor(session: Session, { sending }: StreamIds, options: SendPlaceOptions | undefined) {
     this.#session = session;
-    this.#key = key;
+    this.#id = sending;
+    this.#native = session.nativeIfAny;
+    this.#part = session.halves.addSending(sending, this);
     this.place = new SendPlace(session, this);
-    if (options !== undefined) this.place.take(options);
+    if (options?.sendGroup || options?.sendOrder) this.place.take(options);
+  }
+
+  get atomicWrites(): Set<AtomicChunk> {
+    this.#atomicWrites ??= new Set();
+    return this.#atomicWrites;
   }
 
   start(controller: WritableStreamDefaultController): void {
     this.#controller = controller;
   }
 
-  /** Joins the native half to the stream, once that exists. */
-  attach(stream: WebTransportSendStream): void {
-    const session = this.#session;
-    const { native } = session;
-    const key = this.#key;
-    const registration = hub.registerPart(stream, dispatch, () => {
-      // A stream that is still open is given up by this. At its session's end it must end as that says.
-      if (!session.isOver) native.releaseSending(key);
-    });
-    this.#registration = registration;
-    try {
-      native.startSending(hub.native, registration.id, key);
-      this.#native = native;
-      this.#session.flushLater();
-    } catch {
-      // The session has ended on the network's side and took the stream with it. Its last event is on its way, and
-      // errors this stream too.
-    }
-    this.#session.addStream(registration, Kind.SendEnded);
-    if (this.place.isOwn) this.moved();
-  }
-
   /** The native half hears where the stream stands. */
   moved(): void {
-    this.#native?.setPlace(this.#key, this.place.group, this.place.sendOrder);
+    this.#native?.setPlace(this.#id, this.place.group, this.place.sendOrder);
   }
 
   stats(): SendStreamStats {
@@ -98,8 +85,8 @@ class Sink implements AtomicWrites {
     const bytes = BufferSource(chunk, CHUNK);
     if (this.#native === undefined) return undefined;
     this.#pendingBytes = bytes.byteLength;
-    this.#session.flushLater();
-    if (!this.#native.write(this.#key, bytes)) return this.#wait();
+    this.#session.halves.flushLater();
+    if (!this.#native.write(this.#id, bytes)) return this.#wait();
     this.#wrote();
     return undefined;
   }
@@ -110,8 +97,8 @@ class Sink implements AtomicWrites {
     if (this.#native === undefined || bytes.byteLength === 0) return undefined;
     this.#pendingBytes = bytes.byteLength;
     this.#atomic = request;
-    this.#session.flushLater();
-    this.#native.writeAtomic(this.#key, bytes);
+    this.#session.halves.flushLater();
+    this.#native.writeAtomic(this.#id, bytes);
     return this.#wait();
   }
 
@@ -125,7 +112,7 @@ class Sink implements AtomicWrites {
     const error = new DOMException('flow control has no room for the whole chunk', 'AbortError');
     // 3. A write among them that may not get lost.
     if (request.queued > this.atomicWrites.size) {
-      this.#native?.reset(this.#key, 0);
+      this.#native?.reset(this.#id, 0);
       this.fail(error);
       return;
     }
@@ -140,25 +127,24 @@ class Sink implements AtomicWrites {
 
   close(): Promise<void> | undefined {
     if (this.#native === undefined) return undefined;
-    this.#session.flushLater();
-    this.#native.finish(this.#key);
+    this.#session.halves.later(Command.finish, this.#id);
     return this.#wait();
   }
 
   abort(reason: unknown): void {
-    this.#native?.reset(this.#key, codeOf(reason));
+    this.#native?.reset(this.#id, codeOf(reason));
     this.#end();
   }
 
   /** Waits for `Writable` or `Finished`, and keeps the stream until then. */
   #wait(): Promise<void> {
-    this.#registration?.hold();
+    this.#part.hold();
     if (!this.#listens) {
       this.#listens = true;
       // An abort must not wait for a write that flow control holds back.
       this.#controller?.signal.addEventListener('abort', () => {
         const reason: unknown = this.#controller?.signal.reason;
-        this.#native?.reset(this.#key, codeOf(reason));
+        this.#native?.reset(this.#id, codeOf(reason));
         this.#settle()?.reject(reason);
       });
     }
@@ -171,16 +157,13 @@ class Sink implements AtomicWrites {
     const pending = this.#pending;
     this.#pending = undefined;
     this.#atomic = undefined;
-    this.#registration?.letGo();
+    this.#part.letGo();
     return pending;
   }
 
   #end(): void {
-    if (this.#registration !== undefined) {
-      this.#registration.close();
-      this.#session.removeStream(this.#registration);
-    }
     this.#native = undefined;
+    this.#part.close();
   }
 
   /** Errors the stream: the peer stopped it, or its session has ended. */
@@ -204,7 +187,7 @@ class Sink implements AtomicWrites {
           this.#settle()?.resolve();
         } else {
           // What QUIC has taken it does not give back.
-          this.#native?.reset(this.#key, 0);
+          this.#native?.reset(this.#id, 0);
           this.fail(new DOMException('flow control had room for a part of the chunk only', 'AbortError'));
         }
         break;
@@ -227,8 +210,6 @@ class Sink implements AtomicWrites {
   }
 }
 
-let dispatch: Dispatch<WebTransportSendStream>;
-
 export class WebTransportSendStream extends WritableStream<unknown> {
   readonly #sink: Sink;
 
@@ -236,11 +217,6 @@ export class WebTransportSendStream extends WritableStream<unknown> {
     if (!(sink instanceof Sink)) throw illegalConstructor();
     super(sink);
     this.#sink = sink;
-    sink.attach(this);
-  }
-
-  static {
-    dispatch = (stream, kind, a, b) => stream.#sink.dispatch(kind, a, b);
   }
 
   get sendGroup(): WebTransportSendGroup | null {
@@ -270,7 +246,7 @@ export class WebTransportSendStream extends WritableStream<unknown> {
 
 defineInterface(WebTransportSendStream, { constructorLength: 0 });
 
-/** Makes the stream around a half that the session calls `key`, in its place if a script has asked for one. */
-export function createSendStream(session: Session, key: number, options?: SendPlaceOptions): WebTransportSendStream {
-  return new WebTransportSendStream(new Sink(session, key, options));
+/** Makes the stream around its native half, in its place if a script has asked for one. */
+export function createSendStream(session: Session, ids: StreamIds, options?: SendPlaceOptions): WebTransportSendStream {
+  return new WebTransportSendStream(new Sink(session, ids, options));
 }

@@ -5,7 +5,6 @@ import { setImmediate as setRealImmediate } from 'node:timers';
 import { deferred } from '../deferred.js';
 import { DOMException, fromNative } from '../errors.js';
 import { type Dispatch, hub, Operations, type Registration } from '../hub.js';
-import { Payload } from '../payload.js';
 import { ReadableStream } from '../streams.js';
 import { createBidirectionalStream, type WebTransportBidirectionalStream } from './bidirectional-stream.js';
 import { createDatagrams, type Datagrams } from './datagrams.js';
@@ -19,6 +18,7 @@ import {
   unexplained,
 } from './diagnostics.js';
 import { sessionError, type WebTransportError } from './error.js';
+import { Halves, newIds, type StreamIds } from './halves.js';
 import { immutable, parseHeaders } from './headers.js';
 import { type ConnectOptions, Kind, NativeSession } from './native.js';
 import { NO_PREFERENCES, type Preferences } from './options.js';
@@ -41,11 +41,10 @@ interface StreamOptions extends SendPlaceOptions {
 /** What is there already, or will be. */
 type Awaitable<Value> = Value | Promise<Value>;
 
-/** Makes the object of a stream that the native core calls `key`. */
-type Make<Stream> = (session: Session, key: number, options: SendPlaceOptions) => Stream;
+/** Makes the object of a stream around its native halves. */
+type Make<Stream> = (session: Session, ids: StreamIds, options?: SendPlaceOptions) => Stream;
 
 const MAX_REASON_BYTES = 1024;
-const NOTHING = new Payload();
 
 /** What ends with its session. */
 interface Ending {
@@ -99,10 +98,7 @@ export class Session {
   readonly #closed = deferred<CloseInfo>();
   readonly #draining = deferred<undefined>();
   readonly #operations = new Operations();
-  /** Open streams, and the event that ends each. */
-  readonly #streams = new Map<Registration, number>();
-  #sweepAt = 64;
-  #isFlushing = false;
+  readonly halves = new Halves(this);
   #error: WebTransportError | undefined;
   /** Why it failed. */
   #cause: Cause | undefined;
@@ -180,6 +176,11 @@ export class Session {
 
   get native(): NativeSession {
     if (this.#native === undefined) throw new DOMException('the session has ended', 'InvalidStateError');
+    return this.#native;
+  }
+
+  /** None before the native core has begun, and behind the end. */
+  get nativeIfAny(): NativeSession | undefined {
     return this.#native;
   }
 
@@ -329,66 +330,56 @@ export class Session {
       };
       return this.#ready.promise.then(() => this.#create(bidirectional, options, make), failed);
     }
-    const key = options.waitUntilAvailable
-      ? this.#whenAvailable(bidirectional)
-      : this.native.openStream(bidirectional, undefined);
-    if (key === 0) throw new DOMException('the peer allows no further stream now', 'QuotaExceededError');
-    return typeof key === 'number' ? make(this, key, options) : key.then((opened) => make(this, opened, options));
+    if (!options.waitUntilAvailable) {
+      const ids = this.#open(bidirectional, undefined);
+      if (ids === undefined) throw new DOMException('the peer allows no further stream now', 'QuotaExceededError');
+      return make(this, ids, options);
+    }
+    const opened = this.#whenAvailable(bidirectional);
+    return opened instanceof Promise ? opened.then((ids) => make(this, ids, options)) : make(this, opened, options);
   }
 
-  /** The key of a new stream, when the peer's limit allows one. */
-  #whenAvailable(bidirectional: boolean): Awaitable<number> {
+  /** Opens a stream, if the peer's limit allows one. With an operation it is told when it does. */
+  #open(bidirectional: boolean, operation: number | undefined): StreamIds | undefined {
+    const ids = newIds('us', bidirectional);
+    const isOpen = this.native.openStream(ids.sending, ids.receiving, operation);
+    if (isOpen) this.halves.flushLater();
+    return isOpen ? ids : undefined;
+  }
+
+  /** A new stream, when the peer's limit allows one. */
+  #whenAvailable(bidirectional: boolean): Awaitable<StreamIds> {
     const { id, promise } = this.#operations.start<number>();
-    const key = this.native.openStream(bidirectional, id);
-    if (key !== 0) {
-      this.#operations.resolve(id, key);
-      return key;
+    const ids = this.#open(bidirectional, id);
+    if (ids !== undefined) {
+      this.#operations.resolve(id);
+      return ids;
     }
     this.#opening += 1;
     this.keep();
-    return promise.finally(() => {
+    const isOver = () => {
       this.#opening -= 1;
       this.keep();
+    };
+    return promise.finally(isOver).then((key) => {
+      const opened = newIds('us', bidirectional);
+      // Otherwise the session has ended on the network's side and took the stream with it. Its last event is on its way,
+      // and errors this stream too.
+      if (this.#native?.takeStream(key, opened.sending, opened.receiving)) this.halves.flushLater();
+      return opened;
     });
   }
 
-  #accept<Stream>(
-    incoming: Incoming<Stream> | undefined,
-    bidirectional: boolean,
-    make: (session: Session, key: number) => Stream,
-  ): void {
+  #accept<Stream>(incoming: Incoming<Stream> | undefined, bidirectional: boolean, make: Make<Stream>): void {
     if (incoming?.wanted && this.isOpen) {
-      const key = this.native.acceptStream(bidirectional);
-      if (key !== 0) {
+      const ids = newIds('peer', bidirectional);
+      if (this.native.acceptStream(ids.sending, ids.receiving)) {
+        this.halves.flushLater();
         incoming.wanted = false;
-        incoming.controller.enqueue(make(this, key));
+        incoming.controller.enqueue(make(this, ids));
       }
     }
     this.keep();
-  }
-
-  /** Has the native core begin what its streams were told, when the running script is done. */
-  flushLater(): void {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    hub.afterwards(this.#flush);
-  }
-
-  readonly #flush = (): void => {
-    this.#isFlushing = false;
-    this.#native?.flush();
-  };
-
-  /** Enters a stream that is to end with the session. */
-  addStream(registration: Registration, ended: number): void {
-    this.#streams.set(registration, ended);
-    if (this.#streams.size < this.#sweepAt) return;
-    for (const stream of this.#streams.keys()) if (stream.collected) this.#streams.delete(stream);
-    this.#sweepAt = Math.max(64, this.#streams.size * 2);
-  }
-
-  removeStream(registration: Registration): void {
-    this.#streams.delete(registration);
   }
 
   /** What a stream of an ended session errors with. */
@@ -421,9 +412,7 @@ export class Session {
     this.#error = error;
     this.#state = closeInfo === undefined ? 'failed' : 'closed';
     // 12., 13.
-    const streams = [...this.#streams];
-    this.#streams.clear();
-    for (const [registration, kind] of streams) registration.deliver(kind, 0, 0, NOTHING);
+    this.halves.endAll();
     this.#operations.rejectAll(ended());
     if (closeInfo !== undefined) {
       // 14.

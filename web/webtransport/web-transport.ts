@@ -117,7 +117,7 @@ export class WebTransport {
     return this.#datagrams;
   }
 
-  async createBidirectionalStream(options: unknown = {}): Promise<WebTransportBidirectionalStream> {
+  async createBidirectionalStream(options?: unknown): Promise<WebTransportBidirectionalStream> {
     const converted = WebTransportSendStreamOptions(options, "'createBidirectionalStream': options");
     return this.#session.createBidirectionalStream(converted);
   }
@@ -126,7 +126,7 @@ export class WebTransport {
     return this.#session.incomingBidirectionalStreams;
   }
 
-  async createUnidirectionalStream(options: unknown = {}): Promise<WebTransportSendStream> {
+  async createUnidirectionalStream(options?: unknown): Promise<WebTransportSendStream> {
     const converted = WebTransportSendStreamOptions(options, "'createUnidirectionalStream': options");
     return this.#session.createUnidirectionalStream(converted);
   }
