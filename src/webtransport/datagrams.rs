@@ -207,9 +207,14 @@ impl Datagrams {
         std::mem::take(&mut lock(&self.outgoing).freed)
     }
 
-    /// How many were too old to be sent.
+    /// How many were too old to be sent, or are now.
     pub(crate) fn expired(&self) -> u64 {
-        lock(&self.outgoing).expired
+        let mut queue = lock(&self.outgoing);
+        queue.expire(Instant::now());
+        if !queue.freed.is_empty() {
+            self.to_send.notify_one();
+        }
+        queue.expired
     }
 
     /// `outgoingMaxAge`; `None` is without a limit.
@@ -328,5 +333,18 @@ mod tests {
         assert_eq!(datagrams.freed(), [7]);
         assert_eq!(datagrams.next_to_send().await, Some(Place::default()));
         assert_eq!(datagrams.expired(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_has_looked_at_counts_as_too_old_too_and_is_told_of() {
+        let datagrams = Datagrams::default();
+        datagrams.set_outgoing_limit(1);
+        datagrams.set_outgoing_max_age(Some(Duration::from_secs(60)));
+        let old = Instant::now().checked_sub(Duration::from_secs(61));
+        assert!(!write(&datagrams, 7, old.expect("it runs for longer")));
+        datagrams.to_send.notified().await;
+        assert_eq!(datagrams.expired(), 1);
+        datagrams.to_send.notified().await;
+        assert_eq!(datagrams.freed(), [7]);
     }
 }
