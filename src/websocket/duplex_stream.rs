@@ -64,6 +64,23 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(port: Arc<Port>) -> Arc<Self> {
+        let state = State {
+            incoming: BytesMut::new(),
+            full: false,
+            ended: false,
+            broken: false,
+            in_flight: 0,
+            shut_down: false,
+            reader: None,
+            writer: None,
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            port,
+        })
+    }
+
     /// No panic can leave the state half changed: each change is a few assignments.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -87,22 +104,8 @@ impl DuplexStream {
     /// Its events go to the object `id`.
     #[napi(constructor, catch_unwind)]
     pub fn new(hub: &Hub, id: u32) -> Self {
-        let state = State {
-            incoming: BytesMut::new(),
-            full: false,
-            ended: false,
-            broken: false,
-            in_flight: 0,
-            shut_down: false,
-            reader: None,
-            writer: None,
-        };
-        let shared = Shared {
-            state: Mutex::new(state),
-            port: hub.port(id),
-        };
         Self {
-            shared: Arc::new(shared),
+            shared: Shared::new(hub.port(id)),
         }
     }
 
@@ -224,14 +227,15 @@ impl AsyncWrite for DuplexTransport {
     /// Ready when the stream has taken all.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.shared.lock();
+        // First: a stream that is gone by now may have taken all before.
+        if state.in_flight == 0 {
+            return Poll::Ready(Ok(()));
+        }
         if state.broken {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        if state.in_flight > 0 {
-            state.writer = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        Poll::Ready(Ok(()))
+        state.writer = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -248,5 +252,38 @@ impl Drop for DuplexTransport {
         self.shared
             .port
             .emit_terminal(DuplexStreamEvent::Closed, 0, 0, Payload::None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::hub::testing::Ear;
+
+    /// A stream that has written `b"last"`, is told that so many bytes were taken, and then that it is gone.
+    async fn flushed_after_its_end(taken: u32) -> io::Result<()> {
+        let ear = Ear::new();
+        let stream = DuplexStream {
+            shared: Shared::new(ear.port(1)),
+        };
+        let mut transport = stream.transport();
+        transport.write_all(b"last").await?;
+        stream.written(taken);
+        stream.end();
+        stream.fail();
+        transport.flush().await
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_gone_has_written_what_it_took_before() {
+        assert!(flushed_after_its_end(4).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_is_gone_has_not_written_the_rest() {
+        let failure = flushed_after_its_end(3).await.err().map(|error| error.kind());
+        assert_eq!(failure, Some(io::ErrorKind::BrokenPipe));
     }
 }
