@@ -14,6 +14,42 @@ export function deferred<Value>(): Deferred<Value> {
     resolve = resolvePromise;
     reject = rejectPromise;
   });
-  promise.catch(() => {});
+  promise.catch(ignore);
   return { promise, resolve, reject };
+}
+
+function ignore(): void {}
+
+/** The same, made only when somebody asks for the promise: an idle object has many that nobody ever looks at. */
+export class DeferredOnDemand<Value> implements Deferred<Value> {
+  #promise: Promise<Value> | undefined;
+  /** What settles the promise, while that is there and pending. */
+  #pending: Deferred<Value> | undefined;
+  /** How it is settled, once it is. */
+  #settle: ((pending: Deferred<Value>) => void) | undefined;
+
+  get promise(): Promise<Value> {
+    if (this.#promise === undefined) {
+      const made = deferred<Value>();
+      this.#promise = made.promise;
+      if (this.#settle === undefined) this.#pending = made;
+      else this.#settle(made);
+    }
+    return this.#promise;
+  }
+
+  resolve(value: Value): void {
+    this.#settleOnce((pending) => pending.resolve(value));
+  }
+
+  reject(reason: unknown): void {
+    this.#settleOnce((pending) => pending.reject(reason));
+  }
+
+  #settleOnce(settle: (pending: Deferred<Value>) => void): void {
+    if (this.#settle !== undefined) return;
+    if (this.#pending !== undefined) settle(this.#pending);
+    this.#settle = this.#pending === undefined ? settle : ignore;
+    this.#pending = undefined;
+  }
 }

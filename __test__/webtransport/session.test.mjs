@@ -205,6 +205,25 @@ test('close before ready rejects both promises', async (context) => {
   await assert.rejects(waiting, { name: 'InvalidStateError' });
 });
 
+test('promises that are first asked for when all is over have its outcome', async (context) => {
+  const { client, listener } = await openSession(context);
+  const streams = client.incomingUnidirectionalStreams.getReader();
+  await listener.server.close({ timeoutMs: 0, closeCode: 7, reason: 'over' });
+  await streams.closed;
+  assert.equal(client.closed, client.closed);
+  assert.deepEqual(await client.closed, { closeCode: 7, reason: 'over' });
+  assert.equal(await client.ready, undefined);
+  assert.equal(client.responseHeaders, client.responseHeaders);
+
+  const failed = connect(listener);
+  const none = failed.incomingUnidirectionalStreams.getReader();
+  const error = await none.closed.catch((reason) => reason);
+  assert.equal(failed.closed, failed.closed);
+  for (const promise of [failed.closed, failed.ready]) {
+    await assert.rejects(promise, (reason) => reason === error && isSessionError(reason));
+  }
+});
+
 test('streams that are asked for before ready come after it, in order', async (context) => {
   const listener = await startServer(context);
   const client = connect(listener);

@@ -2,10 +2,9 @@
 // https://www.w3.org/TR/webtransport/#webtransport-internal-slots
 
 import { setImmediate as setRealImmediate } from 'node:timers';
-import { deferred } from '../deferred.js';
+import { DeferredOnDemand } from '../deferred.js';
 import { DOMException, fromNative } from '../errors.js';
 import { type Dispatch, hub, Operations, type Registration } from '../hub.js';
-import { ReadableStream } from '../streams.js';
 import { createBidirectionalStream, type WebTransportBidirectionalStream } from './bidirectional-stream.js';
 import { createDatagrams, type Datagrams } from './datagrams.js';
 import {
@@ -20,6 +19,7 @@ import {
 import { sessionError, type WebTransportError } from './error.js';
 import { Halves, newIds, type StreamIds } from './halves.js';
 import { immutable, parseHeaders } from './headers.js';
+import { type Ending, IncomingStreams } from './incoming-streams.js';
 import { type ConnectOptions, Kind, NativeSession } from './native.js';
 import { NO_PREFERENCES, type Preferences } from './options.js';
 import { createReceiveStream, type WebTransportReceiveStream } from './receive-stream.js';
@@ -46,59 +46,13 @@ type Make<Stream> = (session: Session, ids: StreamIds, options?: SendPlaceOption
 
 const MAX_REASON_BYTES = 1024;
 
-/** What ends with its session. */
-interface Ending {
-  /** In good order. */
-  close(): void;
-  error(error: unknown): void;
-}
-
-/** The streams that a peer opens, one kind of them. */
-class Incoming<Stream> implements Ending {
-  readonly readable: ReadableStream<Stream>;
-  controller!: ReadableStreamDefaultController<Stream>;
-  /** A read waits. */
-  wanted = false;
-  /** The script wants no more. */
-  cancelled = false;
-
-  constructor(pull: (incoming: Incoming<Stream>) => void) {
-    this.readable = new ReadableStream<Stream>(
-      {
-        start: (controller) => {
-          this.controller = controller;
-        },
-        pull: () => {
-          this.wanted = true;
-          pull(this);
-        },
-        cancel: () => {
-          this.cancelled = true;
-          this.wanted = false;
-        },
-      },
-      { highWaterMark: 0 },
-    );
-  }
-
-  close(): void {
-    if (!this.cancelled) this.controller.close();
-  }
-
-  error(error: unknown): void {
-    this.controller.error(error);
-  }
-}
-
 export class Session {
   readonly #registration: Registration;
   #native: NativeSession | undefined;
   #state: State = 'connecting';
-  readonly #ready = deferred<undefined>();
-  readonly #closed = deferred<CloseInfo>();
-  readonly #draining = deferred<undefined>();
-  readonly #operations = new Operations();
-  readonly halves = new Halves(this);
+  readonly #ready = new DeferredOnDemand<undefined>();
+  readonly #closed = new DeferredOnDemand<CloseInfo>();
+  readonly #draining = new DeferredOnDemand<undefined>();
   #error: WebTransportError | undefined;
   /** Why it failed. */
   #cause: Cause | undefined;
@@ -107,12 +61,16 @@ export class Session {
   #isWatched = false;
   /** Streams that wait for the peer's limit. */
   #opening = 0;
-  /** Made when a script asks for them: most sessions are asked for some only. */
-  #bidirectional: Incoming<WebTransportBidirectionalStream> | undefined;
-  #unidirectional: Incoming<WebTransportReceiveStream> | undefined;
+  /** Made when a script asks for them, these and what follows: most sessions are asked for some only. */
+  #bidirectional: IncomingStreams<WebTransportBidirectionalStream> | undefined;
+  #unidirectional: IncomingStreams<WebTransportReceiveStream> | undefined;
   #datagrams: Datagrams | undefined;
-  #protocol = '';
+  #halves: Halves | undefined;
+  #operations: Operations | undefined;
   #responseHeaders: Headers | null = null;
+  /** The lines of the answer that have not been looked at: the protocol, and the headers. */
+  #answer: string | undefined;
+  #protocol = '';
 
   /** The last figures of `getStats()`, as the native core writes them. */
   lastStats = '';
@@ -232,19 +190,28 @@ export class Session {
   }
 
   get responseHeaders(): Headers | null {
+    if (this.#answer !== undefined) {
+      this.#responseHeaders = immutable(parseHeaders(this.#answer.split('\n').slice(1)));
+      this.#answer = undefined;
+    }
     return this.#responseHeaders;
+  }
+
+  get halves(): Halves {
+    this.#halves ??= new Halves(this);
+    return this.#halves;
   }
 
   get incomingBidirectionalStreams(): ReadableStream<WebTransportBidirectionalStream> {
     this.#bidirectional ??= this.#ended(
-      new Incoming((incoming) => this.#accept(incoming, true, createBidirectionalStream)),
+      new IncomingStreams((incoming) => this.#accept(incoming, true, createBidirectionalStream)),
     );
     return this.#bidirectional.readable;
   }
 
   get incomingUnidirectionalStreams(): ReadableStream<WebTransportReceiveStream> {
     this.#unidirectional ??= this.#ended(
-      new Incoming((incoming) => this.#accept(incoming, false, createReceiveStream)),
+      new IncomingStreams((incoming) => this.#accept(incoming, false, createReceiveStream)),
     );
     return this.#unidirectional.readable;
   }
@@ -349,6 +316,7 @@ export class Session {
 
   /** A new stream, when the peer's limit allows one. */
   #whenAvailable(bidirectional: boolean): Awaitable<StreamIds> {
+    this.#operations ??= new Operations();
     const { id, promise } = this.#operations.start<number>();
     const ids = this.#open(bidirectional, id);
     if (ids !== undefined) {
@@ -370,7 +338,7 @@ export class Session {
     });
   }
 
-  #accept<Stream>(incoming: Incoming<Stream> | undefined, bidirectional: boolean, make: Make<Stream>): void {
+  #accept<Stream>(incoming: IncomingStreams<Stream> | undefined, bidirectional: boolean, make: Make<Stream>): void {
     if (incoming?.wanted && this.isOpen) {
       const ids = newIds('peer', bidirectional);
       if (this.native.acceptStream(ids.sending, ids.receiving)) {
@@ -412,8 +380,8 @@ export class Session {
     this.#error = error;
     this.#state = closeInfo === undefined ? 'failed' : 'closed';
     // 12., 13.
-    this.halves.endAll();
-    this.#operations.rejectAll(ended());
+    this.#halves?.endAll();
+    this.#operations?.rejectAll(ended());
     if (closeInfo !== undefined) {
       // 14.
       this.#closed.resolve(closeInfo);
@@ -430,9 +398,8 @@ export class Session {
   static #dispatch: Dispatch<Session> = (session, kind, a, b, payload) => {
     switch (kind) {
       case Kind.Ready: {
-        const [protocol = '', ...headers] = payload.text().split('\n');
-        session.#protocol = protocol;
-        session.#responseHeaders = immutable(parseHeaders(headers));
+        session.#answer = payload.text();
+        [session.#protocol] = session.#answer.split('\n', 1) as [string];
         if (!session.isOver) session.#establish();
         break;
       }
@@ -456,7 +423,7 @@ export class Session {
         session.#accept(session.#unidirectional, false, createReceiveStream);
         break;
       case Kind.StreamOpened:
-        session.#operations.resolve(a, b);
+        session.#operations?.resolve(a, b);
         break;
       case Kind.DatagramsReadable:
         session.#datagrams?.incoming.arrived();
