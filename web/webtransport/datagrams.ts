@@ -13,12 +13,17 @@ const INITIAL_SIZE = 1024;
 export class Datagrams {
   readonly #session: Session;
   readonly incoming: IncomingDatagrams;
-  readonly outgoing: OutgoingDatagrams;
+  #outgoing: OutgoingDatagrams | undefined;
 
   constructor(session: Session) {
     this.#session = session;
     this.incoming = new IncomingDatagrams(session, session.preferences.datagramsReadableType);
-    this.outgoing = new OutgoingDatagrams(session);
+  }
+
+  /** Made when a script first sends: many only receive. */
+  get outgoing(): OutgoingDatagrams {
+    this.#outgoing ??= new OutgoingDatagrams(this.#session);
+    return this.#outgoing;
   }
 
   get maxDatagramSize(): number {
@@ -27,23 +32,23 @@ export class Datagrams {
 
   /** Whether a script waits for a datagram, or to send one. */
   get isAwaited(): boolean {
-    return this.incoming.wanted || this.outgoing.isAwaited;
+    return this.incoming.wanted || this.#outgoing?.isAwaited === true;
   }
 
   established(): void {
     this.incoming.configure();
     this.incoming.arrived();
-    this.outgoing.established();
+    this.#outgoing?.established();
   }
 
   close(): void {
     this.incoming.close();
-    this.outgoing.close();
+    this.#outgoing?.close();
   }
 
   error(error: unknown): void {
     this.incoming.error(error);
-    this.outgoing.error(error);
+    this.#outgoing?.error(error);
   }
 }
 

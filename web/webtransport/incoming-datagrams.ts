@@ -4,6 +4,7 @@
 // before one of them is read later than a moment they are looked through again.
 
 import { performance } from 'node:perf_hooks';
+import type { UnderlyingByteSource } from 'node:stream/web';
 import { ReadableStream } from '../streams.js';
 import type { Session } from './session.js';
 
@@ -24,10 +25,12 @@ const markBytes = new Uint8Array(marks.buffer);
 
 type Chunk = Uint8Array<ArrayBuffer>;
 
+/** The queue, and the underlying source of its stream. */
 export class IncomingDatagrams {
+  readonly type: 'bytes' | undefined;
   readonly readable: ReadableStream<Chunk>;
   readonly #session: Session;
-  readonly #controller: ReadableStreamDefaultController<Chunk> | ReadableByteStreamController;
+  #controller!: ReadableStreamDefaultController<Chunk> | ReadableByteStreamController;
   /** A read waits. */
   wanted = false;
   /** The script wants no more, or the stream has errored. */
@@ -44,24 +47,18 @@ export class IncomingDatagrams {
 
   constructor(session: Session, type: 'bytes' | undefined) {
     this.#session = session;
-    let started: ReadableStreamDefaultController<Chunk> | ReadableByteStreamController | undefined;
-    const source = {
-      start: (controller: ReadableStreamDefaultController<Chunk> | ReadableByteStreamController) => {
-        started = controller;
-      },
-      pull: () => this.#pull(),
-      cancel: () => {
-        this.#over = true;
-        this.wanted = false;
-        this.#forget();
-      },
-    };
-    this.readable =
-      type === 'bytes'
-        ? new ReadableStream({ ...source, type })
-        : new ReadableStream<Chunk>(source, { highWaterMark: 0 });
-    if (started === undefined) throw new Error('a stream starts when it is made');
-    this.#controller = started;
+    this.type = type;
+    this.readable = new ReadableStream(this as UnderlyingByteSource, { highWaterMark: 0 });
+  }
+
+  start(controller: ReadableStreamDefaultController<Chunk> | ReadableByteStreamController): void {
+    this.#controller = controller;
+  }
+
+  cancel(): void {
+    this.#over = true;
+    this.wanted = false;
+    this.#forget();
   }
 
   get maxAge(): number | null {
@@ -89,7 +86,7 @@ export class IncomingDatagrams {
     if (this.#session.isOpen) this.#session.native.setIncomingDatagrams(this.#maxBuffered, this.#maxAge ?? undefined);
   }
 
-  #pull(): void {
+  pull(): void {
     const datagram = this.#next();
     if (datagram !== undefined) {
       this.#enqueue(datagram);

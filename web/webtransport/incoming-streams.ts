@@ -9,32 +9,33 @@ export interface Ending {
   error(error: unknown): void;
 }
 
-/** One kind of them. */
+/** One kind of them, and the underlying source of their stream. */
 export class IncomingStreams<Stream> implements Ending {
   readonly readable: ReadableStream<Stream>;
+  readonly #accept: (incoming: IncomingStreams<Stream>) => void;
   controller!: ReadableStreamDefaultController<Stream>;
   /** A read waits. */
   wanted = false;
   /** The script wants no more. */
   cancelled = false;
 
-  constructor(pull: (incoming: IncomingStreams<Stream>) => void) {
-    this.readable = new ReadableStream<Stream>(
-      {
-        start: (controller) => {
-          this.controller = controller;
-        },
-        pull: () => {
-          this.wanted = true;
-          pull(this);
-        },
-        cancel: () => {
-          this.cancelled = true;
-          this.wanted = false;
-        },
-      },
-      { highWaterMark: 0 },
-    );
+  constructor(accept: (incoming: IncomingStreams<Stream>) => void) {
+    this.#accept = accept;
+    this.readable = new ReadableStream<Stream>(this, { highWaterMark: 0 });
+  }
+
+  start(controller: ReadableStreamDefaultController<Stream>): void {
+    this.controller = controller;
+  }
+
+  pull(): void {
+    this.wanted = true;
+    this.#accept(this);
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+    this.wanted = false;
   }
 
   close(): void {
