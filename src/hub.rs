@@ -103,7 +103,14 @@ impl Shared {
     fn call_if_any_waits(&self) {
         let mut back = lock(&self.back);
         back.awaited = false;
-        let wake = !back.batch.is_empty() && !std::mem::replace(&mut back.scheduled, true);
+        if !back.batch.is_empty() {
+            self.call_once(back);
+        }
+    }
+
+    /// Wakes JavaScript, unless somebody has done so since it last found the queue empty.
+    fn call_once(&self, mut back: MutexGuard<'_, Back>) {
+        let wake = !std::mem::replace(&mut back.scheduled, true);
         drop(back);
         if wake {
             self.call();
@@ -280,13 +287,7 @@ impl Port {
         let mut back = lock(&self.shared.back);
         add(&mut back.batch);
         match when {
-            Wake::Now => {
-                let wake = !std::mem::replace(&mut back.scheduled, true);
-                drop(back);
-                if wake {
-                    self.shared.call();
-                }
-            }
+            Wake::Now => self.shared.call_once(back),
             Wake::Soon => {
                 let wait = !back.scheduled && !std::mem::replace(&mut back.awaited, true);
                 drop(back);

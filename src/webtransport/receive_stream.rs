@@ -15,12 +15,10 @@ use napi_derive::napi;
 use quinn::{ReadError, RecvStream, VarInt};
 
 use super::credit::Ending;
-use super::driver::running;
 use super::established::{Session, varint};
-use super::halves::Later;
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
 use super::receive_queue::{AHEAD, ReceiveQueue, Received, Told};
-use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
+use super::session::{WebTransportEvent, WebTransportSession};
 use super::streams::{ReceiveEnd, ReceiveHalf};
 use crate::hub::{Payload, Port};
 
@@ -87,15 +85,7 @@ impl WebTransportSession {
             port: port.clone(),
             is_told: true,
         };
-        let last = port.clone();
-        let ended = move || {
-            last.emit_terminal(WebTransportEvent::ReceiveEnded, INTERNAL, 0, Payload::None);
-        };
-        self.halves.later(Later::Start {
-            session: session.clone(),
-            port,
-            stream: running(task.run(), ended),
-        });
+        self.run_half(session, port, task.run(), WebTransportEvent::ReceiveEnded);
     }
 
     /// `Readable` is to say when there are bytes. It is not said when the last event has been, which says so itself.

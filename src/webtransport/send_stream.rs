@@ -13,14 +13,13 @@ use napi_derive::napi;
 use quinn::{SendStream, StoppedError, VarInt, WriteError};
 
 use super::credit::{Credit, Slot};
-use super::driver::running;
 use super::established::{Session, varint};
-use super::halves::{Command, Later};
+use super::halves::Command;
 use super::http3::error_code::{ErrorCode, http_code_to_webtransport_code, webtransport_code_to_http_code};
 use super::http3::flow_control::Unit;
 use super::scheduler::Place;
 use super::send_queue::{End, Held, Next, SendQueue};
-use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
+use super::session::{WebTransportEvent, WebTransportSession};
 use super::streams::SendHalf;
 use super::turnstile::{PIECE, Turn};
 use crate::hub::{Payload, Port};
@@ -104,15 +103,7 @@ impl WebTransportSession {
             turn: None,
         };
         self.halves.add_send(id, queue);
-        let last = port.clone();
-        let ended = move || {
-            last.emit_terminal(WebTransportEvent::SendEnded, INTERNAL, 0, Payload::None);
-        };
-        self.halves.later(Later::Start {
-            session: session.clone(),
-            port,
-            stream: running(task.run(), ended),
-        });
+        self.run_half(session, port, task.run(), WebTransportEvent::SendEnded);
     }
 }
 

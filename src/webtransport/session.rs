@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use super::certificate_hash::Hash;
 use super::client;
 use super::datagrams::{self, Outgoing};
+use super::driver::running;
 use super::established::{Close, Closer, Session};
-use super::halves::Halves;
+use super::halves::{Halves, Later};
 use super::http3::connect::ConnectRequest;
 use super::incoming_datagrams::Lost;
 use super::preferences::Preferences;
@@ -22,7 +23,7 @@ use super::scheduler::Place;
 use super::statistics;
 use super::streams::{Direction, Opening, Stream};
 use crate::error::Result;
-use crate::hub::{Hub, Port, Terminal};
+use crate::hub::{Hub, Payload, Port, Terminal};
 use crate::tls::TlsOptions;
 
 /// What `web/webtransport/` asks for, converted and checked there.
@@ -393,6 +394,25 @@ impl WebTransportSession {
         if let Some(half) = stream.send {
             self.start_sending(session, half, sending);
         }
+    }
+
+    /// Has a half of a stream run; the object of `port` ends with `defect` if that ends without a terminal event.
+    pub(crate) fn run_half(
+        &self,
+        session: &Arc<Session>,
+        port: Arc<Port>,
+        half: impl Future<Output = ()> + Send + 'static,
+        defect: WebTransportEvent,
+    ) {
+        let last = port.clone();
+        let ended = move || {
+            last.emit_terminal(defect, INTERNAL, 0, Payload::None);
+        };
+        self.halves.later(Later::Start {
+            session: session.clone(),
+            port,
+            stream: running(half, ended),
+        });
     }
 
     /// What the session ends with if its task dies.
