@@ -99,7 +99,10 @@ export class RTCPeerConnection extends EventTargetOf<RTCPeerConnectionEventMap> 
   readonly remoteDescription: RTCSessionDescription | null;
   readonly currentRemoteDescription: RTCSessionDescription | null;
   readonly pendingRemoteDescription: RTCSessionDescription | null;
-  /** Adds a candidate of the peer; an empty one says that there are no more. Rejects with OperationError. */
+  /**
+   * Adds a candidate of the peer; an empty one says that there are no more. Rejects with OperationError for one that can't be
+   * parsed or belongs to no section, InvalidStateError without a remote description, TypeError without `sdpMid` and `sdpMLineIndex`.
+   */
   addIceCandidate(candidate?: RTCIceCandidateInit | null): Promise<void>;
   addIceCandidate(
     candidate: RTCIceCandidateInit | null,
@@ -131,7 +134,10 @@ export class RTCPeerConnection extends EventTargetOf<RTCPeerConnectionEventMap> 
     keygenAlgorithm: string | { name: string; [parameter: string]: unknown },
   ): Promise<RTCCertificate>;
   readonly sctp: RTCSctpTransport | null;
-  /** Throws InvalidStateError after `close()`, TypeError for labels and options that exclude each other. */
+  /**
+   * Throws InvalidStateError after `close()`, TypeError for labels and options that exclude each other, OperationError for an
+   * `id` that is in use or when none is left.
+   */
   createDataChannel(label: string, dataChannelDict?: RTCDataChannelInit): RTCDataChannel;
   ondatachannel: Handler<RTCDataChannelEvent>;
 
@@ -311,7 +317,7 @@ export class RTCSctpTransport extends EventTargetOf<{ statechange: Event }> {
   private constructor();
   readonly transport: RTCDtlsTransport;
   readonly state: RTCSctpTransportState;
-  /** The largest message that the peer takes, in bytes; `send()` throws TypeError over it. */
+  /** The largest message that the peer takes, in bytes; `send()` throws TypeError over it. Null until an answer is applied, which lib.dom's type does not say. */
   readonly maxMessageSize: number;
   readonly maxChannels: number | null;
   onstatechange: Handler<Event>;

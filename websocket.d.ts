@@ -326,7 +326,10 @@ export interface WebSocketServerOptions extends ServerCertificates, ClientCertif
   server?: Server;
   /** Neither listens nor attaches itself: requests come by `handleUpgrade()` only. */
   noServer?: boolean;
-  /** The one path to serve, without a query; requests to others are answered 404. All paths when absent. */
+  /**
+   * The one path to serve, without a query; requests to others are answered 404. All paths when absent. Not for what is
+   * handed to `handleUpgrade()`.
+   */
   path?: string;
   /** The address to listen on; all addresses of the machine when absent. */
   host?: string;
@@ -363,7 +366,8 @@ export interface WebSocketServerOptions extends ServerCertificates, ClientCertif
   /**
    * Hears each request first, whatever its `origin`, and may accept or reject it. What it leaves unanswered when its
    * promise is fulfilled goes to `incomingRequests` or `connection`. If it throws, the client is answered 500 and a warning
-   * is emitted. The time of `handshakeTimeoutMs` goes on meanwhile; at its end the answer is 503.
+   * is emitted. The time of `handshakeTimeoutMs` goes on meanwhile; at its end the answer is 503. Not for what is handed to
+   * `handleUpgrade()`, whose caller has the request.
    */
   onRequest?: (request: WebSocketRequest) => void | PromiseLike<void>;
   /** Closes the server, as `close()` does. */
@@ -401,7 +405,7 @@ export interface WebSocketRequest {
   readonly signal: AbortSignal;
   /** Answers 101. Rejects with TypeError for a protocol that is not offered, InvalidStateError when answered already. */
   accept(options?: { protocol?: string; headers?: Record<string, string> }): Promise<WebSocket>;
-  /** Answers with an HTTP status and closes the connection. */
+  /** Answers with an HTTP status and closes the connection. Throws RangeError for a status outside 300 to 599. */
   reject(status: number, options?: { headers?: Record<string, string>; body?: string }): void;
 }
 

@@ -389,7 +389,7 @@ export interface WebTransportRequest {
    * fails: its `ready` and `closed` reject.
    */
   accept(options?: { protocol?: string; headers?: Record<string, string> }): Promise<WebTransport>;
-  /** Answers with an HTTP status. */
+  /** Answers with an HTTP status. Throws RangeError for one outside 300 to 599. */
   reject(status: number, options?: { headers?: Record<string, string>; body?: string }): void;
 }
 

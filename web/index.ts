@@ -1,6 +1,5 @@
 // The package's entry: every public class, from one place.
 
-export { hub } from './hub.js';
 export * from './webrtc/index.js';
 export * from './websocket/index.js';
 export * from './webtransport/index.js';

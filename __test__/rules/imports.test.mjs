@@ -108,10 +108,28 @@ test('the readers of import lines see every way to write one', () => {
     'fn f() { super::task::run(crate::error::Error::new()) }',
     '#[cfg(test)]',
     'mod tests { use crate::tls; }',
+    '#[cfg(test)]',
+    'mod more_tests;',
+    'use crate::environment;',
+    '#[cfg(test)]',
+    '#[allow(dead_code)]',
+    'mod last_tests {',
+    '    use crate::certificate;',
+    '}',
+    'use crate::runtime;',
   ].join('\n');
   assert.deepEqual(
     rustPaths('src/websocket/task.rs', code).map((one) => one.join('::')),
-    ['websocket::message', 'error::Error::new', 'hub::Port', 'webtransport', 'webrtc', 'websocket::task'],
+    [
+      'websocket::message',
+      'error::Error::new',
+      'environment',
+      'runtime',
+      'hub::Port',
+      'webtransport',
+      'webrtc',
+      'websocket::task',
+    ],
   );
   const script = `import type { A } from '../webrtc/a.js';\nconst b = require("./b");\nimport('./c.ts');`;
   assert.deepEqual(typescriptImports('web/websocket/x.ts', script), [

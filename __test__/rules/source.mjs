@@ -41,9 +41,9 @@ export function sources(folder = '.', suffix = '') {
   return found;
 }
 
-/** Rust without its comments and, since tests stand last in a file, without its tests. */
+/** Rust without its comments and without its tests: items at the margin, on one line or up to the closing brace there. */
 export function rustCode(text) {
-  const code = text.split(/^#\[cfg\(test\)\]/m)[0];
+  const code = text.replace(/^#\[cfg\(test\)\]\n(?:#.*\n)*(?:.*[;}]$|[\s\S]*?^\};?$)/gm, '');
   return code.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|[^:"])\/\/.*$/gm, '$1');
 }
 

@@ -236,17 +236,15 @@ export class RTCPeerConnection extends EventTarget {
   }
 
   /** Keeps the process alive while the connection is open (the default). */
-  ref(): this {
+  ref(): void {
     this.#isRefd = true;
     if (!this.#isClosed) this.#bundle?.ref();
-    return this;
   }
 
   /** Lets the process end although the connection is open. */
-  unref(): this {
+  unref(): void {
     this.#isRefd = false;
     if (!this.#isClosed) this.#bundle?.unref();
-    return this;
   }
 
   #negotiationOwner(): ConstructorParameters<typeof Negotiation>[0] {

@@ -148,8 +148,6 @@ const streamOptions = dictionary('WebSocketStreamOptions', {
   signal: { type: abortSignal },
 });
 
-/** What the surface has and this version does not: better refused than ignored. */
-
 /** Throws NotSupportedError for an option that would be ignored. */
 export function refuseUnsupported(options: object, names: readonly string[]): void {
   for (const name of names) {
