@@ -161,7 +161,7 @@ export interface WebSocketServerRejectMessage {
   /**
    * `status` is what was answered, if anything was. Codes: `ERR_REJECTED` (by the application), `ERR_REQUEST_HOOK`,
    * `ERR_PATH`, `ERR_TOO_MANY_CONNECTIONS`, `ERR_TOO_MANY_HANDSHAKES`, `ERR_SERVER_CLOSED`, `ERR_HANDSHAKE_REQUEST` (no valid
-   * opening handshake), `ETIMEDOUT`, `EOF`, `EPROTO` …
+   * opening handshake), `ERR_HANDSHAKE_ANSWER` (of `webwire/ws`: no answer can say what a hook wants), `ETIMEDOUT`, `EOF`, `EPROTO` …
    */
   readonly error: WebSocketFailure;
 }

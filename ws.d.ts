@@ -240,9 +240,14 @@ declare namespace WebSocket {
     backlog?: number | undefined;
     clientTracking?: boolean | undefined;
     closeTimeout?: number | undefined;
+    /** Chooses a subprotocol, or none. What is no subprotocol is answered 500 and is a `wsClientError`. */
     handleProtocols?: (protocols: Set<string>, request: InstanceType<Request>) => string | false;
+    /** Not of `ws`: milliseconds for `verifyClient` to call back, then the client gets 503. Default 30,000. */
+    handshakeTimeout?: number | undefined;
     host?: string | undefined;
     maxPayload?: number | undefined;
+    /** Not of `ws`: clients that may wait for `verifyClient` to call back; others get 503 at once. Default 1024. */
+    maxPendingHandshakes?: number | undefined;
     noServer?: boolean | undefined;
     path?: string | undefined;
     perMessageDeflate?: boolean | PerMessageDeflateOptions | undefined;
@@ -302,10 +307,12 @@ declare namespace WebSocket {
 
   interface ServerEvents<Socket extends typeof WebSocket, Request extends typeof IncomingMessage> {
     connection: [socket: InstanceType<Socket>, request: InstanceType<Request>];
+    /** Lines may be added. One that is no header is answered 500 and is a `wsClientError`. */
     headers: [headers: string[], request: InstanceType<Request>];
     listening: [];
     close: [];
     error: [error: Error];
+    /** Instead of an answer: a request is no handshake, or what a hook wants for its answer can't be written. */
     wsClientError: [error: Error, socket: Duplex, request: InstanceType<Request>];
   }
 

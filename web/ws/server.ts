@@ -1,7 +1,6 @@
 // WebSocketServer as `ws` has it: behind a Node http server, its own or another's, whose upgrades it takes over.
 // https://github.com/websockets/ws/blob/master/doc/ws.md#class-websocketserver
 
-import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import { nextTick } from 'node:process';
@@ -28,7 +27,27 @@ import {
 import { type Adopting, takeOver } from '../websocket/upgrade.js';
 import { convertLimits, type LimitOptions } from './address.js';
 import { convertDeflate } from './deflate.js';
-import { abortHandshake, addedHeaders, type Fault, faultOf, protocolsOf } from './handshake.js';
+import {
+  abortHandshake,
+  addedHeaders,
+  answerLines,
+  badAnswer,
+  chosenProtocol,
+  type Fault,
+  faultOf,
+  HOOK_FAILED,
+  protocolsOf,
+  rejectClient,
+} from './handshake.js';
+import {
+  HANDSHAKE_TIMEOUT_MS,
+  LATE,
+  MAX_PENDING_HANDSHAKES,
+  PendingVerifications,
+  TOO_MANY_HANDSHAKES,
+  type VerificationLimits,
+  type Verified,
+} from './verification.js';
 import { acceptConnection, WebSocket } from './websocket.js';
 
 interface Listener extends Adopting {
@@ -40,7 +59,6 @@ const { WebSocketListener } = native<{
   WebSocketListener: new (hub: object, id: number, options: object) => Listener;
 }>();
 
-type Verified = (verified: boolean, status?: number, message?: string, headers?: object) => void;
 interface Info {
   origin: string | undefined;
   secure: boolean;
@@ -48,7 +66,7 @@ interface Info {
 }
 type Connected = (socket: WebSocket, request: IncomingMessage) => void;
 
-interface Options extends LimitOptions {
+interface Options extends LimitOptions, VerificationLimits {
   backlog?: number | null | undefined;
   clientTracking?: boolean | undefined;
   handleProtocols?: ((protocols: Set<string>, request: IncomingMessage) => string | false) | null | undefined;
@@ -66,11 +84,8 @@ const RUNNING = 0;
 const CLOSING = 1;
 const CLOSED = 2;
 
-/** The native core's time for an accepted request whose answer can't be written. */
-const HANDSHAKE_TIMEOUT_MS = 30_000;
 /** Requests are accepted as soon as they are handed over, so this many wait for their answer to be written. */
-const MAX_PENDING_HANDSHAKES = 65_536;
-const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
+const MAX_UNWRITTEN_ANSWERS = 65_536;
 
 export class WebSocketServer extends EventEmitter {
   /** As they were given, with the defaults; what a framework changes in it counts for the next request. */
@@ -80,20 +95,23 @@ export class WebSocketServer extends EventEmitter {
   readonly #listener: Listener;
   /** Sockets that are taken over. */
   readonly #taken = new WeakSet<Duplex>();
+  readonly #pending = new PendingVerifications();
   #server: Server | undefined;
   #removeListeners = (): void => {};
   #state: 0 | 1 | 2 = RUNNING;
   #closesWithLastClient = false;
 
-  constructor(options: Options, callback?: () => void) {
+  constructor(options?: Options, callback?: () => void) {
     super();
     this.options = {
       autoPong: true,
       backlog: null,
       clientTracking: true,
       handleProtocols: null,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       host: null,
       maxPayload: 100 * 1024 * 1024,
+      maxPendingHandshakes: MAX_PENDING_HANDSHAKES,
       noServer: false,
       path: null,
       perMessageDeflate: false,
@@ -101,7 +119,7 @@ export class WebSocketServer extends EventEmitter {
       server: null,
       verifyClient: null,
       ...options,
-      WebSocket: options.WebSocket ?? WebSocket,
+      WebSocket: options?.WebSocket ?? WebSocket,
     };
     const { port, server, noServer } = this.options;
     if (Number(port !== null && port !== undefined) + Number(Boolean(server)) + Number(Boolean(noServer)) !== 1) {
@@ -117,7 +135,7 @@ export class WebSocketServer extends EventEmitter {
       this.#listener = new WebSocketListener(hub.native, this.#registration.id, {
         ...(deflate === undefined ? {} : { deflate }),
         handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
-        maxPendingHandshakes: MAX_PENDING_HANDSHAKES,
+        maxPendingHandshakes: MAX_UNWRITTEN_ANSWERS,
         limits: convertLimits(this.options),
       });
     } catch (error) {
@@ -159,13 +177,8 @@ export class WebSocketServer extends EventEmitter {
 
   /** Takes over an upgrade of Node's http server. `connected` is called with the open socket. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, connected: Connected): void {
-    if (this.#taken.has(socket)) {
-      throw new Error('server.handleUpgrade() was called more than once with the same socket');
-    }
-    const destroy = (): void => {
-      socket.destroy();
-    };
-    socket.on('error', destroy);
+    this.#requireNotTaken(socket);
+    socket.on('error', destroyThis);
     const fault = faultOf(request);
     if (fault !== undefined) {
       this.#refuse(fault, request, socket);
@@ -177,14 +190,13 @@ export class WebSocketServer extends EventEmitter {
       return;
     }
     const protocols = protocolsOf(request);
-    if (protocols === undefined) {
-      this.#refuse({ status: 400, message: 'Invalid Sec-WebSocket-Protocol header' }, request, socket);
+    if (!(protocols instanceof Set)) {
+      this.#refuse(protocols, request, socket);
       return;
     }
     publishRequest(this, request);
-    this.#verify(request, socket, () => {
-      socket.off('error', destroy);
-      this.#completeUpgrade(protocols, request, socket, head, connected);
+    this.#runHooks(request, socket, () => {
+      this.#verify(request, socket, () => this.#completeUpgrade(protocols, request, socket, head, connected));
     });
   }
 
@@ -221,33 +233,68 @@ export class WebSocketServer extends EventEmitter {
     };
   }
 
+  #requireNotTaken(socket: Duplex): void {
+    if (!this.#taken.has(socket)) return;
+    throw new Error('server.handleUpgrade() was called more than once with the same socket');
+  }
+
   #refuse(fault: Fault, request: IncomingMessage, socket: Duplex): void {
-    publishReject(this, request, refusal(fault.status, 'ERR_HANDSHAKE_REQUEST', fault.message));
+    publishReject(this, request, refusal(fault.status, fault.code, fault.message));
     if (this.listenerCount('wsClientError') > 0) this.emit('wsClientError', new Error(fault.message), socket, request);
     else abortHandshake(socket, fault.status, fault.message, fault.headers);
   }
 
+  /** Runs what calls a script's hooks. What one throws is thrown, as by `ws`, but its client does not wait for ever. */
+  #runHooks(request: IncomingMessage, socket: Duplex, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!this.#taken.has(socket) && socket.writable) {
+        publishReject(this, request, HOOK_FAILED);
+        abortHandshake(socket, 500);
+      }
+      throw error;
+    }
+  }
+
   /** Asks `verifyClient`, if there is one, in the form that it has. */
   #verify(request: IncomingMessage, socket: Duplex, complete: () => void): void {
-    const { verifyClient } = this.options;
-    if (!verifyClient) {
+    const { options } = this;
+    if (!options.verifyClient) {
       complete();
       return;
     }
-    const secure = Boolean((request.socket as { encrypted?: unknown }).encrypted);
-    const info: Info = { origin: request.headers.origin, secure, req: request };
-    if (verifyClient.length === 2) {
-      verifyClient(info, (verified, status = 401, message = undefined, headers = undefined) => {
-        if (verified) complete();
-        else this.#rejectClient(request, socket, status, message, headers);
-      });
-    } else if (verifyClient(info)) complete();
-    else this.#rejectClient(request, socket, 401);
+    const { authorized, encrypted } = request.socket as { authorized?: unknown; encrypted?: unknown };
+    const info: Info = { origin: request.headers.origin, secure: Boolean(authorized || encrypted), req: request };
+    if (options.verifyClient.length !== 2) {
+      if (options.verifyClient(info)) complete();
+      else this.#rejectClient(request, socket, 401);
+      return;
+    }
+    if (this.#pending.isFull(options)) {
+      publishReject(this, request, TOO_MANY_HANDSHAKES);
+      abortHandshake(socket, TOO_MANY_HANDSHAKES.number);
+      return;
+    }
+    this.#pending.wait(socket, options, (callback) => options.verifyClient?.(info, callback), {
+      verified: (verified, ...answer) => {
+        this.#runHooks(request, socket, () => {
+          if (verified) complete();
+          else this.#rejectClient(request, socket, ...answer);
+        });
+      },
+      late: () => {
+        publishReject(this, request, LATE);
+        abortHandshake(socket, LATE.number);
+      },
+      gone: () => publishReject(this, request, GONE),
+    });
   }
 
-  #rejectClient(request: IncomingMessage, socket: Duplex, status: number, message?: string, headers?: object): void {
-    publishReject(this, request, rejected(status));
-    abortHandshake(socket, status, message, headers);
+  #rejectClient(request: IncomingMessage, socket: Duplex, status?: number, message?: string, headers?: object): void {
+    const code = status || 401;
+    if (rejectClient(socket, code, message, headers)) publishReject(this, request, rejected(Number(code)));
+    else this.#refuse(badAnswer('verifyClient gives a status or headers that are none'), request, socket);
   }
 
   #completeUpgrade(
@@ -257,6 +304,7 @@ export class WebSocketServer extends EventEmitter {
     head: Uint8Array,
     connected: Connected,
   ): void {
+    this.#requireNotTaken(socket);
     if (!socket.readable || !socket.writable) {
       publishReject(this, request, GONE);
       socket.destroy();
@@ -267,17 +315,27 @@ export class WebSocketServer extends EventEmitter {
       abortHandshake(socket, 503);
       return;
     }
-    const made = new this.options.WebSocket(null, undefined, this.options);
+    const { options } = this;
+    const made = new options.WebSocket(null, undefined, options);
     const [first = ''] = protocols;
-    const { handleProtocols } = this.options;
-    const protocol = (protocols.size > 0 && handleProtocols ? handleProtocols(protocols, request) : first) || '';
-    const lines = this.#answer(request, protocol);
+    const chosen = protocols.size > 0 && options.handleProtocols ? options.handleProtocols(protocols, request) : first;
+    const protocol = chosenProtocol(chosen);
+    if (protocol === undefined) {
+      this.#refuse(badAnswer('handleProtocols gives what is no subprotocol'), request, socket);
+      return;
+    }
+    const lines = answerLines(request, protocol);
     this.emit('headers', lines, request);
+    const added = addedHeaders(lines);
+    if (added === undefined) {
+      this.#refuse(badAnswer('A listener for headers gives a line that is no header'), request, socket);
+      return;
+    }
     const refused = (cause: Cause): void => publishReject(this, request, cause);
     const taken = takeOver(this.#listener, request, socket, head, refused);
     if (taken === undefined) return;
     this.#taken.add(socket);
-    const added = addedHeaders(lines);
+    socket.off('error', destroyThis);
     acceptConnection(made, {
       protocol,
       extensions: '',
@@ -288,19 +346,6 @@ export class WebSocketServer extends EventEmitter {
     this.#track(made);
     publishConnection(this, request, made);
     connected(made, request);
-  }
-
-  /** The lines of the answer as the listeners for `headers` see them and may add to them. */
-  #answer(request: IncomingMessage, protocol: string): string[] {
-    const key = request.headers['sec-websocket-key'] ?? '';
-    const lines = [
-      'HTTP/1.1 101 Switching Protocols',
-      'Upgrade: websocket',
-      'Connection: Upgrade',
-      `Sec-WebSocket-Accept: ${createHash('sha1').update(`${key}${GUID}`).digest('base64')}`,
-    ];
-    if (protocol !== '') lines.push(`Sec-WebSocket-Protocol: ${protocol}`);
-    return lines;
   }
 
   #track(socket: WebSocket): void {
@@ -325,4 +370,9 @@ export class WebSocketServer extends EventEmitter {
     publishServerClose(this);
     this.emit('close');
   }
+}
+
+/** Until a socket is taken over, its errors are its client's affair. */
+function destroyThis(this: Duplex): void {
+  this.destroy();
 }
