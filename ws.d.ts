@@ -50,7 +50,7 @@ declare class WebSocket extends EventEmitter {
   onclose: ((event: WebSocket.CloseEvent) => void) | null;
   onmessage: ((event: WebSocket.MessageEvent) => void) | null;
 
-  /** Begins the closing handshake. Throws TypeError for a code that can't be sent, RangeError above 123 bytes. */
+  /** Begins the closing handshake. Throws TypeError for a code that can't be sent, RangeError if `data` has over 123 bytes. */
   close(code?: number, data?: string | Buffer): void;
   /** Sends a ping of up to 125 bytes; `mask` is ignored, since the role decides. */
   ping(data?: unknown, mask?: boolean, cb?: (err: Error) => void): void;
@@ -179,7 +179,7 @@ declare namespace WebSocket {
   type Pem = string | ArrayBufferView | ArrayBuffer;
 
   interface ClientOptions {
-    /** Of Node's own classes only the TLS options count; another one is refused. */
+    /** Of Node's own classes only the TLS options count, before those given here; another one is refused. */
     agent?: unknown;
     auth?: string | undefined;
     autoPong?: boolean | undefined;

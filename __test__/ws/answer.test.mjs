@@ -76,6 +76,25 @@ for (const [name, { WebSocket }] of [
     );
   });
 
+  test(`an answer 101 that opens nothing is an error (${name})`, async (t) => {
+    for (const wrong of [
+      (answer) => answer.replace(/(Sec-WebSocket-Accept: )./, '$1!'),
+      (answer) => answer.replace('websocket', 'other'),
+      (answer) => answer.replace(/\r\n\r\n$/, '\r\nSec-WebSocket-Protocol: x\r\n\r\n'),
+      (answer) => answer.replace(/\r\n\r\n$/, '\r\nSec-WebSocket-Extensions: x\r\n\r\n'),
+    ]) {
+      const { url } = await tcpServer(t, async (socket) => {
+        socket.write(wrong(opening(await readUntil(socket, '\r\n\r\n'))));
+      });
+      const socket = new WebSocket(url);
+      const events = [];
+      for (const type of ['upgrade', 'unexpected-response', 'open', 'error']) socket.on(type, () => events.push(type));
+      assert.equal(await closed(socket), 1006);
+      // There the answer is shown before it is looked at.
+      assert.deepEqual(events, name === 'ours' ? ['error'] : ['upgrade', 'error']);
+    }
+  });
+
   test(`another answer can be read, and leaves the socket to the script (${name})`, async (t) => {
     const url = await answering(t, (request, response) => {
       response.writeHead(401, { 'X-Why': ['a', 'b'], 'Set-Cookie': 'c=1' });

@@ -6,6 +6,7 @@ import { Agent } from 'node:http';
 import { Agent as SecureAgent } from 'node:https';
 import { DOMException } from '../errors.js';
 import type { TlsOptions } from '../tls.js';
+import type { Lookup } from '../websocket/lookup.js';
 import { type Arguments, convertArguments, type Destination, refuseUnsupported } from '../websocket/options.js';
 import { convertDeflate } from './deflate.js';
 
@@ -54,8 +55,14 @@ const UNSUPPORTED = [
 /** Options that `new WebSocket` of webwire takes under the same name, or refuses. */
 const PASSED_ON = ['ca', 'cert', 'key', 'servername', 'rejectUnauthorized', 'localAddress', 'lookup', 'proxy'] as const;
 
+/** What `new WebSocket` makes of its arguments. */
+interface Converted extends Arguments {
+  /** What the script's `lookup` has failed with. */
+  readonly lookupFailure: () => Error | undefined;
+}
+
 /** Throws SyntaxError, RangeError and TypeError as `ws` does, NotSupportedError for options that would be ignored. */
-export function convertAddress(address: unknown, second: unknown, third: ClientOptions | undefined): Arguments {
+export function convertAddress(address: unknown, second: unknown, third: ClientOptions | undefined): Converted {
   const secondIsOptions = typeof second === 'object' && second !== null && !Array.isArray(second);
   const options: ClientOptions = (secondIsOptions ? (second as ClientOptions) : third) ?? {};
   const given = second === undefined || secondIsOptions ? options.protocols : second;
@@ -68,7 +75,7 @@ export function convertAddress(address: unknown, second: unknown, third: ClientO
   const limits = convertLimits(options);
   const forEngine: Record<string, unknown> = {
     protocols: convertProtocols(given),
-    headers: convertHeaders(options),
+    headers: convertHeaders(options, url),
     closeTimeoutMs: limits.closeTimeoutMs,
     maxMessageSize: limits.maxMessageSize,
     perMessageDeflate: convertDeflate(options.perMessageDeflate ?? true) ?? false,
@@ -76,12 +83,43 @@ export function convertAddress(address: unknown, second: unknown, third: ClientO
   };
   const { handshakeTimeout } = options;
   if (handshakeTimeout !== undefined && handshakeTimeout > 0) forEngine.handshakeTimeoutMs = handshakeTimeout;
-  const source: Record<string, unknown> = { ...agentOptions(options.agent), ...options };
-  for (const name of PASSED_ON) if (source[name] !== undefined) forEngine[name] = source[name];
+  // An agent's options come first, as in Node.
+  const source: Record<string, unknown> = { ...options, ...agentOptions(options.agent) };
+  for (const name of PASSED_ON) {
+    const value = source[name];
+    // Without a name to ask for, and to check, it is the host's.
+    if (value !== undefined && value !== null && !(name === 'servername' && value === '')) forEngine[name] = value;
+  }
+  let failure: Error | undefined;
+  if (typeof forEngine.lookup === 'function') {
+    forEngine.lookup = watched(forEngine.lookup as Lookup, (error) => {
+      failure = error;
+    });
+  }
   const made = convertArguments(url.href, forEngine);
   Object.assign(made.destination.limits, limits);
   made.destination.hearsAnswer = true;
-  return made;
+  return { ...made, lookupFailure: () => failure };
+}
+
+/** A `lookup` of which it is known what its first answer has failed with. */
+function watched(lookup: Lookup, failed: (error: Error) => void): Lookup {
+  return (hostname, options, callback) => {
+    let isAnswered = false;
+    const fail = (error: unknown): void => {
+      if (!isAnswered && error instanceof Error) failed(error);
+      isAnswered = true;
+    };
+    try {
+      lookup(hostname, options, (error, ...found) => {
+        fail(error);
+        callback(error, ...found);
+      });
+    } catch (error) {
+      fail(error);
+      throw error;
+    }
+  };
 }
 
 /** The limits of a connection in the engine's words, with `ws`'s defaults. */
@@ -122,8 +160,8 @@ function convertProtocols(given: unknown): string[] {
   return protocols as string[];
 }
 
-/** Pairs, as Node's http writes such an object. */
-function convertHeaders({ headers, origin, auth }: ClientOptions): [string, string][] {
+/** Pairs, as Node's http writes such an object. User and password of the URL come before `auth`. */
+function convertHeaders({ headers, origin, auth }: ClientOptions, { username, password }: URL): [string, string][] {
   const pairs: [string, string][] = [];
   for (const [name, value] of Object.entries(headers ?? {})) {
     if (OURS.test(name) || value === undefined) continue;
@@ -138,7 +176,7 @@ function convertHeaders({ headers, origin, auth }: ClientOptions): [string, stri
     }
     pairs.push(['Origin', origin]);
   }
-  if (auth && !has('authorization')) {
+  if (auth && username === '' && password === '' && !has('authorization')) {
     pairs.push(['Authorization', `Basic ${Buffer.from(auth).toString('base64')}`]);
   }
   return pairs;

@@ -1,8 +1,11 @@
-// What `send`, `ping` and `pong` of `ws` take, as bytes.
+// What `send`, `ping`, `pong` and `close` of `ws` take, as bytes or text.
+
+import { isUint8Array } from 'node:util/types';
 
 const { Blob } = globalThis;
 
 const EMPTY = Buffer.alloc(0);
+const MAX_REASON_BYTES = 123;
 
 /** The bytes of whatever `Buffer.from` understands; of bytes no copy. Throws TypeError for the rest. */
 export function toBytes(data: unknown): Uint8Array {
@@ -17,6 +20,21 @@ export function toControlBytes(data: unknown): Uint8Array {
   const bytes = data === undefined || data === null || data === '' ? EMPTY : toBytes(numberAsText(data));
   if (bytes.length > 125) throw new RangeError('The data size must not be greater than 125 bytes');
   return bytes;
+}
+
+/** The reason of a Close frame. What has no length is none. Throws TypeError and RangeError as `ws` does. */
+export function toReason(data: unknown): string {
+  if (data === undefined || !(data as { length?: unknown }).length) return '';
+  // Throws TypeError for what is neither text nor bytes.
+  if (Buffer.byteLength(data as string) > MAX_REASON_BYTES) {
+    throw new RangeError(`The message must not be greater than ${MAX_REASON_BYTES} bytes`);
+  }
+  if (typeof data === 'string') return data;
+  if (!isUint8Array(data)) throw new TypeError('Second argument must be a string or a Uint8Array');
+  let text = Buffer.from(data).toString();
+  // A byte that is no UTF-8 becomes three that are.
+  while (Buffer.byteLength(text) > MAX_REASON_BYTES) text = text.slice(0, -1);
+  return text;
 }
 
 /** A number is sent as its digits. */

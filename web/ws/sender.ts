@@ -1,6 +1,7 @@
 // The sending side of a WebSocket of `ws`: messages with their callbacks, which are called when the network has taken
 // what they were given with, and messages that come in fragments.
 
+import { AsyncResource } from 'node:async_hooks';
 import { nextTick } from 'node:process';
 import type { Connection } from '../websocket/native.js';
 import { type Compression, Sending } from '../websocket/sending.js';
@@ -16,10 +17,23 @@ export interface SendOptions {
   mask?: boolean | undefined;
 }
 
-interface Waiting {
+/** A callback that waits, and the stores of AsyncLocalStorage that were active where it was given: they are so in its call. */
+class Waiting extends AsyncResource {
   /** Called when so many bytes have been taken since the beginning. */
   readonly behind: number;
-  readonly written: Written;
+  readonly #written: Written;
+
+  constructor(behind: number, written: Written) {
+    super('webwire.send');
+    this.behind = behind;
+    this.#written = written;
+  }
+
+  /** In a tick of its own: one that throws must not keep the others from being called. */
+  call(error?: Error): void {
+    if (error === undefined) this.runInAsyncScope(nextTick, undefined, this.#written);
+    else this.runInAsyncScope(nextTick, undefined, this.#written, error);
+  }
 }
 
 /** A message whose last fragment is still to come. */
@@ -74,13 +88,12 @@ export class Sender {
     // The engine has no fragments to send: the message leaves when it is whole, in the way of its first fragment.
     this.#fragmented ??= { isText, compression, parts: [], written: [] };
     this.#fragmented.parts.push(Buffer.from(toBytes(data)));
-    if (written !== undefined) this.#fragmented.written.push(written);
+    if (written !== undefined) this.#fragmented.written.push(AsyncResource.bind(written));
     if (options.fin === false) return;
     const { isText: text, compression: way, parts, written: all } = this.#fragmented;
     this.#fragmented = undefined;
-    this.#whole(text, Buffer.concat(parts), way, (error) => {
-      for (const one of all) nextTick(one, error);
-    });
+    this.#whole(text, Buffer.concat(parts), way, undefined);
+    for (const one of all) this.#awaited(one);
   }
 
   ping(data: Uint8Array, written: Written | undefined): void {
@@ -122,7 +135,7 @@ export class Sender {
     Sending.settle(this.#sending);
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const { written } of waiting) nextTick(written, error);
+    for (const one of waiting) one.call(error);
     for (const written of this.#fragmented?.written ?? []) nextTick(written, error);
     this.#fragmented = undefined;
   }
@@ -141,20 +154,22 @@ export class Sender {
 
   #sent(before: number, written: Written | undefined): void {
     this.#given += this.#sending.bufferedAmount - before;
-    if (written === undefined) return;
+    if (written !== undefined) this.#awaited(written);
+  }
+
+  #awaited(written: Written): void {
     if (this.#sending.bufferedAmount === 0) nextTick(written);
-    else this.#waiting.push({ behind: this.#given, written });
+    else this.#waiting.push(new Waiting(this.#given, written));
   }
 
   #fell(): void {
     if (this.#waiting.length === 0) return;
     const taken = this.#given - this.#sending.bufferedAmount;
     let due = 0;
-    for (const { behind, written } of this.#waiting) {
-      if (behind > taken) break;
+    for (const one of this.#waiting) {
+      if (one.behind > taken) break;
       due += 1;
-      // One that throws must not keep the others from being called.
-      nextTick(written);
+      one.call();
     }
     this.#waiting.splice(0, due);
   }

@@ -5,7 +5,7 @@ import { Duplex, type DuplexOptions } from 'node:stream';
 import type { WebSocket } from './websocket.js';
 
 /** A chunk written is a message; a message is a chunk, and where `readableObjectMode` is set, text is a string. */
-export function createWebSocketStream(socket: WebSocket, options: DuplexOptions = {}): Duplex {
+export function createWebSocketStream(socket: WebSocket, options?: DuplexOptions): Duplex {
   /** The connection has failed by itself: its end has only to be waited for. */
   let failed = false;
 

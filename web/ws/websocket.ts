@@ -17,7 +17,7 @@ import {
 } from '../websocket/native.js';
 import { type ClientOptions, convertAddress } from './address.js';
 import { AnswerSocket, type Asked, upgradeResponse } from './answer.js';
-import { isBlob, numberAsText, toBytes, toControlBytes } from './data.js';
+import { isBlob, numberAsText, toBytes, toControlBytes, toReason } from './data.js';
 import { frameError, handshakeError } from './errors.js';
 import { addListener, attribute, removeListener, setAttribute } from './events.js';
 import { Sender, type SendOptions, type Written } from './sender.js';
@@ -30,8 +30,6 @@ const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
 const STATES = ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'] as const;
-
-const MAX_REASON_BYTES = 123;
 
 const BINARY_TYPES = ['nodebuffer', 'arraybuffer', 'fragments', 'blob'] as const;
 type BinaryType = (typeof BINARY_TYPES)[number];
@@ -83,6 +81,8 @@ export class WebSocket extends EventEmitter {
   #isPaused = false;
   #wasClean = false;
   #cause: Cause | undefined;
+  /** What the script's `lookup` has failed with. */
+  #lookupFailure: (() => Error | undefined) | undefined;
   /** Why the script gave the opening up. */
   #given: Error | undefined;
   /** What a client has asked its server, until that has answered. */
@@ -96,8 +96,9 @@ export class WebSocket extends EventEmitter {
   constructor(address: unknown, protocols?: unknown, options?: ClientOptions) {
     super();
     if (address === null) return;
-    const { record, destination, lookup } = convertAddress(address, protocols, options);
+    const { record, destination, lookup, lookupFailure } = convertAddress(address, protocols, options);
     this.#url = record.href;
+    this.#lookupFailure = lookupFailure;
     this.#asked = { host: destination.authority, path: destination.target, headers: destination.headers };
     this.#connect((native, id) => {
       const connection = new WebSocketConnection(native, id, destination);
@@ -185,12 +186,9 @@ export class WebSocket extends EventEmitter {
     if (code !== undefined && !isCloseCode(code)) {
       throw new TypeError('First argument must be a valid error code number');
     }
-    const reason = data === undefined ? '' : typeof data === 'string' ? data : Buffer.from(data).toString();
-    if (Buffer.byteLength(reason) > MAX_REASON_BYTES) {
-      throw new RangeError(`The message must not be greater than ${MAX_REASON_BYTES} bytes`);
-    }
+    const reason = code === undefined ? '' : toReason(data);
     this.#readyState = CLOSING;
-    this.#sender?.close(code, code === undefined ? '' : reason);
+    this.#sender?.close(code, reason);
   }
 
   /** Ends the connection without a closing handshake. */
@@ -379,7 +377,7 @@ export class WebSocket extends EventEmitter {
 
   #error(flags: number): Error | undefined {
     if (this.#given !== undefined) return this.#given;
-    if (!this.#established) return handshakeError(this.#cause);
+    if (!this.#established) return this.#lookupFailure?.() ?? handshakeError(this.#cause);
     return (flags & FAILED) !== 0 && this.#cause !== undefined ? frameError(this.#cause) : undefined;
   }
 }
@@ -395,4 +393,10 @@ for (const [value, name] of STATES.entries()) {
   const constant = { value, enumerable: true };
   Object.defineProperty(WebSocket, name, constant);
   Object.defineProperty(WebSocket.prototype, name, constant);
+}
+for (const name of [
+  ...['addEventListener', 'removeEventListener', 'binaryType', 'bufferedAmount', 'extensions', 'isPaused'],
+  ...['onclose', 'onerror', 'onmessage', 'onopen', 'protocol', 'readyState', 'url'],
+]) {
+  Object.defineProperty(WebSocket.prototype, name, { enumerable: true });
 }
