@@ -17,7 +17,8 @@ export function toBytes(data: unknown): Uint8Array {
 
 /** The bytes of a control frame, where nothing at all means none. */
 export function toControlBytes(data: unknown): Uint8Array {
-  const bytes = data === undefined || data === null || data === '' ? EMPTY : toBytes(numberAsText(data));
+  const given = numberAsText(data);
+  const bytes = given ? toBytes(given) : EMPTY;
   if (bytes.length > 125) throw new RangeError('The data size must not be greater than 125 bytes');
   return bytes;
 }
@@ -35,6 +36,12 @@ export function toReason(data: unknown): string {
   // A byte that is no UTF-8 becomes three that are.
   while (Buffer.byteLength(text) > MAX_REASON_BYTES) text = text.slice(0, -1);
   return text;
+}
+
+/** What is sent where nothing is given: a message without bytes, which is binary unless it is an empty text. */
+export function toMessage(data: unknown): unknown {
+  const given = numberAsText(data);
+  return given || given === '' ? given : EMPTY;
 }
 
 /** A number is sent as its digits. */

@@ -17,7 +17,7 @@ import {
 } from '../websocket/native.js';
 import { type ClientOptions, convertAddress } from './address.js';
 import { AnswerSocket, type Asked, upgradeResponse } from './answer.js';
-import { isBlob, numberAsText, toBytes, toControlBytes, toReason } from './data.js';
+import { isBlob, numberAsText, toBytes, toControlBytes, toMessage, toReason } from './data.js';
 import { frameError, handshakeError } from './errors.js';
 import { addListener, attribute, removeListener, setAttribute } from './events.js';
 import { Sender, type SendOptions, type Written } from './sender.js';
@@ -30,6 +30,8 @@ const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
 const STATES = ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'] as const;
+
+const DEFAULTS: SendOptions = {};
 
 const BINARY_TYPES = ['nodebuffer', 'arraybuffer', 'fragments', 'blob'] as const;
 type BinaryType = (typeof BINARY_TYPES)[number];
@@ -200,14 +202,15 @@ export class WebSocket extends EventEmitter {
   }
 
   /** `written` is called when the network has taken the message, or with the reason why it can't. */
-  send(data: unknown, options?: SendOptions | Written, written?: Written): void {
+  send(data: unknown, options?: SendOptions | Written | null, written?: Written): void {
     this.#requireOpened();
     const callback = typeof options === 'function' ? options : written;
-    const message = numberAsText(data);
+    const given = typeof options === 'object' && options !== null ? options : DEFAULTS;
+    const message = toMessage(data);
     if (this.#readyState !== OPEN || this.#sender === undefined) this.#sendAfterClose(message, callback);
-    else if (isBlob(message)) this.#sender.blob(message, typeof options === 'object' ? options : {}, callback);
-    else if (typeof message === 'string' && typeof options !== 'object') this.#sender.text(message, callback);
-    else this.#sender.message(message, typeof options === 'object' ? options : {}, callback);
+    else if (isBlob(message)) this.#sender.blob(message, given, callback);
+    else if (typeof message === 'string' && given === DEFAULTS) this.#sender.text(message, callback);
+    else this.#sender.message(message, given, callback);
   }
 
   ping(data?: unknown, mask?: boolean | Written, written?: Written): void {
