@@ -21,7 +21,7 @@ const PURE = [
   /\/http3\.rs$/,
   /\/jsep\.rs$/,
   /\/message\//,
-  /\/(message|extensions|deflate|closing|candidate|scheduler|http_token)\.rs$/,
+  /\/(message|extensions|head|deflate|closing|candidate|scheduler|http_token)\.rs$/,
 ];
 
 /** The doors of the API folders: `#[napi]` classes. */

@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::cause::{Cause, Phase};
-use super::handshake::{MAX_HEAD, Refusal, ServerRequest, parse_request, reject};
+use super::handshake::{MAX_HEAD, Refusal, RequestReader, ServerRequest, reject};
 use super::transport::{ByteStream, Transport};
 use crate::server_tls::{ServerTls, TlsPeer};
 
@@ -256,13 +256,14 @@ async fn hear(client: Client, reception: &Reception) -> Result<Heard, Cause> {
         #[cfg(unix)]
         (Client::Unix(stream), None) => (Transport::other(stream), None),
     };
+    let mut reader = RequestReader::default();
     let mut buffer = Vec::new();
     loop {
         match transport.read_some(&mut buffer).await {
             Ok(length) if length > 0 => {}
             ended => return Err(Cause::read(Phase::Handshake, ended.err().as_ref())),
         }
-        match parse_request(&buffer) {
+        match reader.read(&buffer) {
             Ok(Some((request, end))) => {
                 let rest = buffer.split_off(end);
                 return Ok((transport, peer, rest, Ok(request)));

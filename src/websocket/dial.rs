@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::{TlsConnector, client};
 
 use super::cause::{Cause, Phase};
-use super::handshake::{ClientRequest, Established, Response, parse_response};
+use super::handshake::{ClientRequest, Established, Response, ResponseReader};
 use super::proxy::Proxy;
 use super::tcp::{self, Resolver};
 use super::transport::{ByteStream, Transport};
@@ -247,6 +247,7 @@ async fn encrypt<S: ByteStream>(
 async fn shake_hands(transport: &mut Transport, request: &ClientRequest) -> Result<(Response, usize, Vec<u8>), Cause> {
     let written = transport.write_all(&request.to_bytes()).await;
     written.map_err(|error| Cause::system(Phase::Handshake, "write", &error))?;
+    let mut reader = ResponseReader::default();
     let mut buffer = Vec::new();
     loop {
         match transport.read_some(&mut buffer).await {
@@ -254,7 +255,7 @@ async fn shake_hands(transport: &mut Transport, request: &ClientRequest) -> Resu
             Ok(_) => {}
             Err(error) => return Err(Cause::read(Phase::Handshake, Some(&error))),
         }
-        if let Some((response, end)) = parse_response(&buffer)? {
+        if let Some((response, end)) = reader.read(&buffer)? {
             return Ok((response, end, buffer));
         }
     }

@@ -3,7 +3,7 @@
 use super::deflate::{ContextTakeover, Inflater};
 use super::extensions::{self, Parameters};
 use super::frame::Role;
-use super::handshake::{ClientRequest, parse_request, parse_response};
+use super::handshake::{ClientRequest, RequestReader, Response, ResponseFault, ResponseReader};
 use super::message::{Incoming, Kind, MessageReader};
 
 /// What a reader made of its input.
@@ -102,20 +102,35 @@ pub fn frames(data: &[u8]) {
     }
 }
 
-/// A server's answer to the opening handshake: it ends where it ends however much follows, and opens nothing that was
-/// not asked for.
+/// Gives a reader ever more of `input`, one byte at a time, until it has what it wants or finds a fault.
+fn byte_by_byte<T, E>(input: &[u8], mut read: impl FnMut(&[u8]) -> Result<Option<T>, E>) -> Result<Option<T>, E> {
+    for end in 1..=input.len() {
+        match read(&input[..end]) {
+            Ok(None) => {}
+            done => return done,
+        }
+    }
+    Ok(None)
+}
+
+/// A server's answer to the opening handshake: it ends where it ends however much follows and in whatever pieces it comes,
+/// and opens nothing that was not asked for.
 pub fn response(data: &[u8]) {
-    let Ok(Some((response, end))) = parse_response(data) else {
+    let read = |input: &[u8]| ResponseReader::default().read(input);
+    let seen = |read: Result<Option<(Response, usize)>, ResponseFault>| {
+        read.map(|whole| whole.map(|(response, end)| (response.status, response.headers, end)))
+    };
+    let whole = read(data);
+    let mut pieces = ResponseReader::default();
+    let in_pieces = byte_by_byte(data, |input| pieces.read(input));
+    let Ok(Some((response, end))) = whole else {
+        assert_eq!(seen(in_pieces), seen(whole));
         return;
     };
     assert!(end <= data.len());
-    let (again, same) = parse_response(&data[..end])
-        .expect("it was valid")
-        .expect("it was whole");
-    assert_eq!(
-        (&again.headers, again.status, same),
-        (&response.headers, response.status, end)
-    );
+    let expected = (response.status, response.headers.clone(), end);
+    assert_eq!(seen(in_pieces), Ok(Some(expected.clone())));
+    assert_eq!(seen(read(&data[..end])), Ok(Some(expected)));
     let request = ClientRequest {
         target: "/".into(),
         host: "localhost".into(),
@@ -150,9 +165,13 @@ pub fn extensions(data: &[u8]) {
     }
 }
 
-/// A client's request: what is accepted can be answered, and no header of it breaks a line.
+/// A client's request: the same in whatever pieces it comes; what is accepted can be answered, and no header of it breaks a
+/// line.
 pub fn request(data: &[u8]) {
-    let Ok(Some((request, end))) = parse_request(data) else {
+    let whole = RequestReader::default().read(data);
+    let mut pieces = RequestReader::default();
+    assert_eq!(byte_by_byte(data, |input| pieces.read(input)), whole);
+    let Ok(Some((request, end))) = whole else {
         return;
     };
     assert!(end <= data.len());
@@ -160,7 +179,10 @@ pub fn request(data: &[u8]) {
         assert!(!name.contains(['\r', '\n', '\0']) && !value.contains(['\r', '\n', '\0']));
     }
     let answer = request.accept(None, &[]);
-    let (answer, _) = parse_response(&answer).expect("ours is valid").expect("and whole");
+    let (answer, _) = ResponseReader::default()
+        .read(&answer)
+        .expect("ours is valid")
+        .expect("and whole");
     assert_eq!(answer.status, 101);
 }
 

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::extensions::{self, Parameters};
+use super::head::HeadSearch;
 use crate::http_token::is_token;
 
 /// Bytes that a request or a response may have, up to its empty line.
@@ -135,45 +136,46 @@ pub(crate) struct Response {
     pub(crate) headers: Vec<Header>,
 }
 
-/// Parses the response at the start of `input`, skipping interim ones, and says where it ends. `None`: more is needed.
-pub(crate) fn parse_response(input: &[u8]) -> Result<Option<(Response, usize)>, ResponseFault> {
-    let mut start = 0;
-    loop {
-        let rest = &input[start..];
-        // Another protocol is known by its first bytes; its other end may wait for ours.
-        if !rest.iter().zip(b"HTTP/1.").all(|(byte, expected)| byte == expected) {
-            return Err(ResponseFault::Malformed);
-        }
-        let Some(end) = head_end(rest) else {
-            return if input.len() > MAX_HEAD {
-                Err(ResponseFault::Malformed)
-            } else {
-                Ok(None)
+/// Reads a response that comes in pieces, in time that grows with its bytes and not with their pieces.
+#[derive(Debug, Default)]
+pub(crate) struct ResponseReader {
+    /// Behind the interim responses that have been passed over.
+    head: HeadSearch,
+}
+
+impl ResponseReader {
+    /// Parses the response in `input`, which is all that has come, skipping interim ones, and says where it ends. `None`: more
+    /// is needed.
+    pub(crate) fn read(&mut self, input: &[u8]) -> Result<Option<(Response, usize)>, ResponseFault> {
+        loop {
+            let start = self.head.start();
+            // Another protocol is known by its first bytes; its other end may wait for ours.
+            let rest = &input[start..];
+            if !rest.iter().zip(b"HTTP/1.").all(|(byte, expected)| byte == expected) {
+                return Err(ResponseFault::Malformed);
+            }
+            let Some(end) = self.head.end(up_to_limit(input)) else {
+                return if input.len() > MAX_HEAD {
+                    Err(ResponseFault::Malformed)
+                } else {
+                    Ok(None)
+                };
             };
-        };
-        let end = start + end;
-        if end > MAX_HEAD {
-            return Err(ResponseFault::Malformed);
+            let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
+            let mut parsed = httparse::Response::new(&mut lines);
+            match parsed.parse(&input[start..end]) {
+                Ok(httparse::Status::Complete(length)) if start + length == end && parsed.version == Some(1) => {}
+                Ok(_) | Err(_) => return Err(ResponseFault::Malformed),
+            }
+            let status = parsed.code.ok_or(ResponseFault::Malformed)?;
+            // 100, 102 and 103 come before the answer.
+            if (100..200).contains(&status) && status != 101 {
+                self.head = HeadSearch::from(end);
+                continue;
+            }
+            let headers = own(parsed.headers);
+            return Ok(Some((Response { status, headers }, end)));
         }
-        let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut parsed = httparse::Response::new(&mut lines);
-        match parsed.parse(&input[start..end]) {
-            Ok(httparse::Status::Complete(length)) if start + length == end && parsed.version == Some(1) => {}
-            Ok(_) | Err(_) => return Err(ResponseFault::Malformed),
-        }
-        let status = parsed.code.ok_or(ResponseFault::Malformed)?;
-        // 100, 102 and 103 come before the answer.
-        if (100..200).contains(&status) && status != 101 {
-            start = end;
-            continue;
-        }
-        return Ok(Some((
-            Response {
-                status,
-                headers: own(parsed.headers),
-            },
-            end,
-        )));
     }
 }
 
@@ -218,38 +220,44 @@ impl Refusal {
     }
 }
 
-/// Parses the request at the start of `input` and says where it ends (section 4.2.1). `None`: more is needed.
-pub(crate) fn parse_request(input: &[u8]) -> Result<Option<(ServerRequest, usize)>, Refusal> {
-    // Another protocol (TLS) is known by its first byte; its other end may wait for ours.
-    if input
-        .first()
-        .is_some_and(|byte| !byte.is_ascii_uppercase() && !b"\r\n".contains(byte))
-    {
-        return Err(Refusal::BadRequest);
-    }
-    let Some(end) = head_end(input) else {
-        return if input.len() > MAX_HEAD {
-            Err(Refusal::HeadersTooLarge)
-        } else {
-            Ok(None)
+/// Reads a request that comes in pieces, in time that grows with its bytes and not with their pieces.
+#[derive(Debug, Default)]
+pub(crate) struct RequestReader {
+    head: HeadSearch,
+}
+
+impl RequestReader {
+    /// Parses the request in `input`, which is all that has come, and says where it ends (section 4.2.1). `None`: more is
+    /// needed.
+    pub(crate) fn read(&mut self, input: &[u8]) -> Result<Option<(ServerRequest, usize)>, Refusal> {
+        // Another protocol (TLS) is known by its first byte; its other end may wait for ours.
+        if input
+            .first()
+            .is_some_and(|byte| !byte.is_ascii_uppercase() && !b"\r\n".contains(byte))
+        {
+            return Err(Refusal::BadRequest);
+        }
+        let Some(end) = self.head.end(up_to_limit(input)) else {
+            return if input.len() > MAX_HEAD {
+                Err(Refusal::HeadersTooLarge)
+            } else {
+                Ok(None)
+            };
         };
-    };
-    if end > MAX_HEAD {
-        return Err(Refusal::HeadersTooLarge);
+        let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut parsed = httparse::Request::new(&mut lines);
+        match parsed.parse(&input[..end]) {
+            Ok(httparse::Status::Complete(length)) if length == end => {}
+            Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadersTooLarge),
+            Ok(_) | Err(_) => return Err(Refusal::BadRequest),
+        }
+        let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
+            return Err(Refusal::BadRequest);
+        };
+        let version = if version == 1 { "1.1" } else { "1.0" };
+        let request = ServerRequest::check(method, target, version, own(parsed.headers))?;
+        Ok(Some((request, end)))
     }
-    let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut parsed = httparse::Request::new(&mut lines);
-    match parsed.parse(&input[..end]) {
-        Ok(httparse::Status::Complete(length)) if length == end => {}
-        Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadersTooLarge),
-        Ok(_) | Err(_) => return Err(Refusal::BadRequest),
-    }
-    let (Some(method), Some(target), Some(version)) = (parsed.method, parsed.path, parsed.version) else {
-        return Err(Refusal::BadRequest);
-    };
-    let version = if version == 1 { "1.1" } else { "1.0" };
-    let request = ServerRequest::check(method, target, version, own(parsed.headers))?;
-    Ok(Some((request, end)))
 }
 
 impl ServerRequest {
@@ -361,18 +369,9 @@ fn own(headers: &[httparse::Header<'_>]) -> Vec<Header> {
         .collect()
 }
 
-/// Where the empty line ends.
-fn head_end(input: &[u8]) -> Option<usize> {
-    let input = &input[..input.len().min(MAX_HEAD + 4)];
-    let mut line_start = 0;
-    for (index, _) in input.iter().enumerate().filter(|&(_, &byte)| byte == b'\n') {
-        match &input[line_start..index] {
-            // Empty lines before the start line are allowed (RFC 9112 section 2.2).
-            b"" | b"\r" if line_start > 2 => return Some(index + 1),
-            _ => line_start = index + 1,
-        }
-    }
-    None
+/// As much of the input as a head may have.
+fn up_to_limit(input: &[u8]) -> &[u8] {
+    input.get(..MAX_HEAD).unwrap_or(input)
 }
 
 fn values<'a>(headers: &'a [Header], name: &str) -> impl Iterator<Item = &'a str> {

@@ -1,7 +1,7 @@
 //! WebSocket: the network half of `WebSocket` and `WebSocketServer` (RFC 6455).
 //!
 //! `connection` and `listener` are the doors. Behind them `dial` and `accept` make connections, and one `task` owns each
-//! open one. `handshake`, `extensions`, `frame`, `message`, `deflate` and `closing` are pure: bytes and values in, bytes
+//! open one. `handshake`, `head`, `extensions`, `frame`, `message`, `deflate` and `closing` are pure: bytes and values in, bytes
 //! and values out.
 
 pub(crate) mod accept;
@@ -21,6 +21,7 @@ pub(crate) mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub(crate) mod handshake;
+mod head;
 pub(crate) mod listener;
 pub(crate) mod listening;
 pub(crate) mod message;

@@ -6,6 +6,7 @@ use tokio_socks::tcp::Socks5Stream;
 
 use super::cause::{Cause, Phase};
 use super::dial::Tls;
+use super::head::HeadSearch;
 use super::transport::ByteStream;
 
 /// Bytes that the answer to CONNECT may have.
@@ -59,6 +60,7 @@ async fn connect<S: ByteStream>(mut stream: S, host: &str, port: u16, authorizat
     written
         .await
         .map_err(|error| Cause::system(Phase::Proxy, "write", &error))?;
+    let mut head = HeadSearch::default();
     let mut answer = Vec::with_capacity(1024);
     loop {
         match stream.read_buf(&mut answer).await {
@@ -66,7 +68,7 @@ async fn connect<S: ByteStream>(mut stream: S, host: &str, port: u16, authorizat
             Ok(_) => {}
             Err(error) => return Err(Cause::read(Phase::Proxy, Some(&error))),
         }
-        if check_answer(&answer)? == Answer::Open {
+        if check_answer(&mut head, &answer)? == Answer::Open {
             return Ok(stream);
         }
     }
@@ -95,15 +97,26 @@ enum Answer {
     Partial,
 }
 
-/// Reads the answer's head. It may not be followed by anything: the server speaks after the client only.
-fn check_answer(input: &[u8]) -> Result<Answer, Cause> {
+/// Reads the answer's head in `input`, which is all that has come. It may not be followed by anything: the server speaks after
+/// the client only.
+fn check_answer(head: &mut HeadSearch, input: &[u8]) -> Result<Answer, Cause> {
+    // Another protocol is known by its first bytes; its other end may wait for ours.
+    if !input.iter().zip(b"HTTP/1.").all(|(byte, expected)| byte == expected) {
+        return Err(Cause::proxy_malformed());
+    }
+    let Some(end) = head.end(input.get(..MAX_ANSWER).unwrap_or(input)) else {
+        return if input.len() < MAX_ANSWER {
+            Ok(Answer::Partial)
+        } else {
+            Err(Cause::proxy_malformed())
+        };
+    };
     let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Response::new(&mut lines);
-    let end = match parsed.parse(input) {
-        Ok(httparse::Status::Complete(end)) => end,
-        Ok(httparse::Status::Partial) if input.len() < MAX_ANSWER => return Ok(Answer::Partial),
-        Ok(httparse::Status::Partial) | Err(_) => return Err(Cause::proxy_malformed()),
-    };
+    match parsed.parse(&input[..end]) {
+        Ok(httparse::Status::Complete(length)) if length == end => {}
+        Ok(_) | Err(_) => return Err(Cause::proxy_malformed()),
+    }
     match parsed.code {
         Some(200..=299) if end == input.len() => Ok(Answer::Open),
         Some(200..=299) | None => Err(Cause::proxy_malformed()),
@@ -147,24 +160,44 @@ mod tests {
         );
     }
 
+    /// The answer to all of `input` at once.
+    fn answer(input: &[u8]) -> Result<Answer, Cause> {
+        check_answer(&mut HeadSearch::default(), input)
+    }
+
     #[test]
     fn answers() {
         for good in ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.0 299 \r\nContent-Length: 5\r\n\r\n"] {
             for end in 0..good.len() {
-                assert_eq!(check_answer(&good.as_bytes()[..end]), Ok(Answer::Partial));
+                assert_eq!(answer(&good.as_bytes()[..end]), Ok(Answer::Partial));
             }
-            assert_eq!(check_answer(good.as_bytes()), Ok(Answer::Open));
+            assert_eq!(answer(good.as_bytes()), Ok(Answer::Open));
         }
-        let refused = check_answer(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\nbody");
+        let refused = answer(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\nbody");
         assert_eq!(refused, Err(Cause::proxy_status(407)));
         let endless = format!("HTTP/1.1 200 OK\r\nA: {}", "b".repeat(MAX_ANSWER));
+        let newlines = "\n".repeat(MAX_ANSWER);
         for bad in [
             "HTTP/1.1 200 OK\r\n\r\nx",
+            "HTTP/1.1 two hundred\r\n\r\n",
             "HTTP/2 200\r\n\r\n",
             "SSH-2.0\r\n",
             &endless,
+            &newlines,
         ] {
-            assert_eq!(check_answer(bad.as_bytes()), Err(Cause::proxy_malformed()));
+            assert_eq!(answer(bad.as_bytes()), Err(Cause::proxy_malformed()));
         }
+    }
+
+    #[test]
+    fn of_an_answer_in_pieces_only_the_first_bytes_are_looked_at_again() {
+        let bytes = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n";
+        let mut head = HeadSearch::default();
+        for end in 1..bytes.len() {
+            let mut shown = bytes[..end].to_vec();
+            shown[..end - 1].iter_mut().skip(7).for_each(|known| *known = b'\n');
+            assert_eq!(check_answer(&mut head, &shown), Ok(Answer::Partial), "at {end}");
+        }
+        assert_eq!(check_answer(&mut head, bytes), Ok(Answer::Open));
     }
 }

@@ -5,6 +5,16 @@ use super::*;
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
+/// Reads what came at once.
+fn parse_response(input: &[u8]) -> Result<Option<(Response, usize)>, ResponseFault> {
+    ResponseReader::default().read(input)
+}
+
+/// The same at the other end.
+fn parse_request(input: &[u8]) -> Result<Option<(ServerRequest, usize)>, Refusal> {
+    RequestReader::default().read(input)
+}
+
 fn asked(protocols: &[&str]) -> ClientRequest {
     ClientRequest {
         target: "/chat?x=1".into(),
@@ -157,6 +167,50 @@ fn interim_answers_are_skipped_and_frames_are_left() {
     }
     let (response, end) = parse_response(&bytes).expect("is well formed").expect("is complete");
     assert_eq!((response.status, end), (101, head));
+}
+
+/// `bytes` up to `end`, when `known` of them have been read before: those are LFs now, the end of a head to whoever looks at
+/// them again, but for the first seven from `start` on, by which a protocol is known.
+fn shown(bytes: &[u8], start: usize, known: usize, end: usize) -> Vec<u8> {
+    let mut shown = bytes[..end].to_vec();
+    for (index, byte) in shown[..known].iter_mut().enumerate() {
+        if !(start..start + 7).contains(&index) {
+            *byte = b'\n';
+        }
+    }
+    shown
+}
+
+#[test]
+fn pieces_are_not_looked_at_again() {
+    for size in [1, 2, 3, 50] {
+        let interim = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n".to_vec();
+        let bytes = [interim.clone(), response(&["A: b"])].concat();
+        let mut reader = ResponseReader::default();
+        let (mut start, mut known) = (0, 0);
+        while known + size < bytes.len() {
+            let end = known + size;
+            if end >= interim.len() && start == 0 {
+                // A head is parsed as a whole.
+                assert!(matches!(reader.read(&bytes[..end]), Ok(None)));
+                start = interim.len();
+            } else {
+                assert!(matches!(reader.read(&shown(&bytes, start, known, end)), Ok(None)));
+            }
+            known = end;
+        }
+        let (_, end) = reader.read(&bytes).expect("is well formed").expect("is complete");
+        assert_eq!(end, bytes.len());
+
+        let bytes = asked(&[]).to_bytes();
+        let mut reader = RequestReader::default();
+        let mut known = 0;
+        while known + size < bytes.len() {
+            assert_eq!(reader.read(&shown(&bytes, 0, known, known + size)), Ok(None));
+            known += size;
+        }
+        assert!(matches!(reader.read(&bytes), Ok(Some((_, end))) if end == bytes.len()));
+    }
 }
 
 #[test]
