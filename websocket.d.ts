@@ -302,6 +302,11 @@ export class WebSocketStream {
   ref(): void;
   /** Lets the process end although the stream is open. */
   unref(): void;
+
+  /** Closes it; so does the end of a block with `using`. */
+  [Symbol.dispose](): void;
+  /** Closes it and waits until it is closed, in whatever way; so does the end of a block with `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
@@ -432,6 +437,8 @@ export class WebSocketServer extends EventTargetOf<WebSocketServerEventMap> {
   address(): ServerAddress;
   /** The opening handshakes, each to be accepted or rejected. */
   readonly incomingRequests: ReadableStream<WebSocketRequest>;
+  /** The same requests: `for await (const request of server)`. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<WebSocketRequest>;
   onconnection: Handler<WebSocketConnectionEvent>;
   /**
    * Sends one message to all open sockets, or to those that `except` and `filter` leave, behind what was sent on each. It is
@@ -463,7 +470,9 @@ export class WebSocketServer extends EventTargetOf<WebSocketServerEventMap> {
    * be sent, SyntaxError for a reason of more than 123 bytes.
    */
   close(options?: { code?: number; reason?: string; timeoutMs?: number }): Promise<void>;
-  /** `close()` */
+  /** `close()`; so does the end of a block with `using`, which does not wait for it. */
+  [Symbol.dispose](): void;
+  /** `close()`; so does the end of a block with `await using`, which waits for it. */
   [Symbol.asyncDispose](): Promise<void>;
   /** Lets the server keep the process alive while it listens, as it does at first. */
   ref(): void;

@@ -414,6 +414,8 @@ export class WebTransportServer extends EventTargetOf<WebTransportServerEventMap
   address(): ServerAddress;
   /** The sessions that clients ask for, each to be accepted or rejected. */
   readonly incomingRequests: ReadableStream<WebTransportRequest>;
+  /** The same requests: `for await (const request of server)`. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<WebTransportRequest>;
   onconnection: Handler<WebTransportConnectionEvent>;
   /**
    * Replaces all certificates, for the connections to come; sessions that are open stay. Throws TypeError for what can't be
@@ -426,7 +428,9 @@ export class WebTransportServer extends EventTargetOf<WebTransportServerEventMap
    * `closeCode` and `reason`. Fulfilled when all have ended and the port is free.
    */
   close(options?: WebTransportServerCloseOptions): Promise<void>;
-  /** `close()` */
+  /** `close()`; so does the end of a block with `using`, which does not wait for it. */
+  [Symbol.dispose](): void;
+  /** `close()`; so does the end of a block with `await using`, which waits for it. */
   [Symbol.asyncDispose](): Promise<void>;
   /** Lets the server keep the process alive while it listens, as it does at first. */
   ref(): void;

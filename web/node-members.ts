@@ -4,6 +4,8 @@
 
 import { type InspectOptions, inspect } from 'node:util';
 
+type Constructor<Target> = { readonly prototype: Target; readonly name: string };
+
 interface NodeMembers<Target> {
   /** What is shown of an object. */
   shown(target: Target): object;
@@ -13,10 +15,27 @@ interface NodeMembers<Target> {
 
 /** Gives a class `util.inspect.custom`, `Symbol.dispose` and `Symbol.asyncDispose`; none is enumerable. */
 export function defineNodeMembers<Target extends { close(): void }>(
-  Class: { readonly prototype: Target; readonly name: string },
+  Class: Constructor<Target>,
   { shown, ended }: NodeMembers<Target>,
 ): void {
-  const members = {
+  defineInspection(Class, shown);
+  defineHidden(Class.prototype, {
+    [Symbol.dispose](this: Target): void {
+      this.close();
+    },
+    async [Symbol.asyncDispose](this: Target): Promise<void> {
+      this.close();
+      await ended(this);
+    },
+  });
+}
+
+/** Gives a class `util.inspect.custom` alone. */
+export function defineInspection<Target extends object>(
+  Class: Constructor<Target>,
+  shown: (target: Target) => object,
+): void {
+  defineHidden(Class.prototype, {
     [inspect.custom](this: Target, depth: number, options: InspectOptions): string {
       const name = (Object(this).constructor as { name?: string } | undefined)?.name ?? Class.name;
       let attributes: object;
@@ -28,22 +47,13 @@ export function defineNodeMembers<Target extends { close(): void }>(
       }
       return depth < 0 ? `[${name}]` : `${name} ${inspect(attributes, { ...options, depth })}`;
     },
-    [Symbol.dispose](this: Target): void {
-      this.close();
-    },
-    async [Symbol.asyncDispose](this: Target): Promise<void> {
-      this.close();
-      await ended(this);
-    },
-  };
-  for (const [key, descriptor] of symbolsOf(members)) {
-    Object.defineProperty(Class.prototype, key, { ...descriptor, enumerable: false });
-  }
+  });
 }
 
-function symbolsOf(members: object): [symbol, PropertyDescriptor][] {
-  return Object.getOwnPropertySymbols(members).map((key) => [
-    key,
-    Object.getOwnPropertyDescriptor(members, key) as PropertyDescriptor,
-  ]);
+/** Defines members whose names are symbols; none is enumerable. */
+function defineHidden(target: object, members: object): void {
+  for (const key of Object.getOwnPropertySymbols(members)) {
+    const descriptor = Object.getOwnPropertyDescriptor(members, key) as PropertyDescriptor;
+    Object.defineProperty(target, key, { ...descriptor, enumerable: false });
+  }
 }

@@ -4,9 +4,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import webwire from '../../index.js';
-import { FAILED, heard, listening, next, tcpServer } from '../helpers/websocket-ends.mjs';
+import { createCertificate } from '../helpers/certificate.mjs';
+import { FAILED, heard, isWebSocketError, listening, next, reasonOf, tcpServer } from '../helpers/websocket-ends.mjs';
 
-const { RTCPeerConnection, WebSocket, WebTransport } = webwire;
+const { RTCPeerConnection, WebSocket, WebSocketServer, WebSocketStream, WebTransport, WebTransportServer } = webwire;
 
 test('a WebSocket is shown with its state', async (t) => {
   const { url } = await listening(t, () => {});
@@ -27,7 +28,7 @@ test('the other objects, and what only looks like one', () => {
   const connection = new RTCPeerConnection();
   assert.match(inspect(connection), /^RTCPeerConnection \{\s+signalingState: 'stable',\s+connectionState: 'new',/);
   connection.close();
-  for (const Class of [WebSocket, WebTransport, RTCPeerConnection]) {
+  for (const Class of [WebSocket, WebSocketStream, WebSocketServer, WebTransport, RTCPeerConnection]) {
     assert.equal(inspect(Object.create(Class.prototype)), `${Class.name} {}`);
     for (const key of [inspect.custom, Symbol.dispose, Symbol.asyncDispose]) {
       assert.equal(Object.getOwnPropertyDescriptor(Class.prototype, key).enumerable, false);
@@ -50,6 +51,51 @@ test('dispose closes, asyncDispose waits for the end', async (t) => {
   const connection = new RTCPeerConnection();
   await connection[Symbol.asyncDispose]();
   assert.equal(connection.signalingState, 'closed');
+});
+
+test('a WebSocketStream is shown with its state, and disposed', async (t) => {
+  const { url } = await listening(t, () => {});
+  const stream = new WebSocketStream(url);
+  assert.match(inspect(stream), /^WebSocketStream \{\s+url: 'ws:.*',\s+readyState: 'CONNECTING',\s+bufferedAmount: 0/);
+  await stream.opened;
+  assert.match(inspect(stream), /readyState: 'OPEN'/);
+  assert.equal(inspect({ stream }, { depth: 0 }), '{ stream: [WebSocketStream] }');
+  await stream[Symbol.asyncDispose]();
+  assert.match(inspect(stream), /readyState: 'CLOSED'/);
+  assert.deepEqual(await stream.closed, { closeCode: 1005, reason: '' });
+  await stream[Symbol.asyncDispose]();
+  // It never opens: who disposes of it does not have to hear of that, who asks does.
+  const silent = await tcpServer(t, () => {});
+  for (const dispose of [Symbol.dispose, Symbol.asyncDispose]) {
+    const connecting = new WebSocketStream(silent.url);
+    assert.equal(await connecting[dispose](), undefined);
+    isWebSocketError(await reasonOf(connecting.closed), 1006);
+  }
+  await assert.rejects(WebSocketStream.prototype[Symbol.asyncDispose](), TypeError);
+});
+
+test('servers are disposed', async () => {
+  const { cert, key } = createCertificate();
+  for (const Server of [WebSocketServer, WebTransportServer]) {
+    const server = () => new Server({ host: '127.0.0.1', cert, key });
+    const waits = server();
+    await waits.ready;
+    assert.equal(await waits[Symbol.asyncDispose](), undefined);
+    assert.match(inspect(waits), /state: 'closed'/);
+    const goes = server();
+    await goes.ready;
+    const { port } = goes.address();
+    assert.equal(goes[Symbol.dispose](), undefined);
+    assert.match(inspect(goes), /state: 'closing'/);
+    await goes.close();
+    // The port is free.
+    const again = new Server({ host: '127.0.0.1', port, cert, key });
+    await again.ready;
+    await again.close();
+    for (const symbol of [Symbol.dispose, Symbol.asyncDispose, Symbol.asyncIterator, inspect.custom]) {
+      assert.equal(Object.getOwnPropertyDescriptor(Server.prototype, symbol).enumerable, false);
+    }
+  }
 });
 
 test('a session that never was is disposed without an error', async () => {

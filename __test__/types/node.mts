@@ -32,6 +32,10 @@ export async function webSocket(): Promise<void> {
     accepted.unref();
     request.signal.throwIfAborted();
   }
+  for await (const request of server) request.reject(404);
+  const disposable: Disposable & AsyncDisposable = server;
+  const streamed: Disposable & AsyncDisposable = new WebSocketStream('ws://127.0.0.1');
+  for (const one of [disposable, streamed]) one[Symbol.dispose]();
   server.addEventListener('connection', (event) => event.socket.close(1000));
   // @ts-expect-error: not a type of binary data
   socket.binaryType = 'buffer';

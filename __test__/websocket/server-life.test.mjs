@@ -161,6 +161,50 @@ test('Symbol.asyncDispose, util.inspect', async () => {
   assert.match(inspect(made), /state: 'closed'/);
 });
 
+test('a server is an async iterable of its requests', async (t) => {
+  const { made, url } = await server(t);
+  const sockets = ['a', 'b', 'c'].map((path) => new WebSocket(`${url}${path}`));
+  const closed = Promise.all(sockets.map((socket) => next(socket, 'close')));
+  const served = [];
+  // Whoever leaves the loop takes nothing with him.
+  while (served.length < 3) {
+    for await (const request of made) {
+      served.push(request.url);
+      (await request.accept()).close(3000);
+      if (served.length !== 2) break;
+    }
+  }
+  assert.deepEqual(served.toSorted(), ['/a', '/b', '/c']);
+  assert.deepEqual(
+    (await closed).map(({ code }) => code),
+    [3000, 3000, 3000],
+  );
+  const rest = (async () => {
+    for await (const request of made) served.push(request.url);
+  })();
+  assert.throws(() => made[Symbol.asyncIterator](), TypeError);
+  await made.close();
+  await rest;
+  assert.equal(served.length, 3);
+});
+
+test('a request is shown without its headers', async (t) => {
+  const { made, port } = await server(t);
+  const client = await tcpClient(t, port);
+  client.write(rawRequest(port, ['Cookie: secret', 'Origin: https://page.example', 'Sec-WebSocket-Protocol: a']));
+  const { value: request } = await made.incomingRequests.getReader().read();
+  const shown = inspect(request);
+  assert.match(
+    shown,
+    /^WebSocketRequest \{\s+url: '\/',\s+origin: 'https:\/\/page\.example',\s+protocols: \[ 'a' \],\s+remoteAddress: /,
+  );
+  assert.match(shown, /answered: false/);
+  assert.doesNotMatch(shown, /secret/);
+  request.reject(403);
+  assert.match(inspect(request), /answered: true/);
+  assert.equal(inspect(Object.create(Object.getPrototypeOf(request))), 'WebSocketRequest {}');
+});
+
 test('a socket that breaks is none of the clients any more', async (t) => {
   const { server: made, url } = await listening(t);
   const client = new Ws(url);

@@ -1,6 +1,7 @@
 // An opening handshake that waits at a WebSocketServer for its answer. https://www.rfc-editor.org/rfc/rfc6455#section-4.2
 
 import { DOMException } from '../errors.js';
+import { defineInspection } from '../node-members.js';
 import { CLIENT_TLS_FIELDS, type ClientTls, parseClientTls } from '../server-tls.js';
 import { DOMString, dictionary, illegalConstructor, unsignedShort } from '../webidl.js';
 import { flatHeaders } from './options.js';
@@ -172,3 +173,16 @@ export class WebSocketRequest {
     return answering;
   }
 }
+
+// Without the headers: they may have what must not stand in a log.
+defineInspection(WebSocketRequest, (request) => {
+  const { url, origin, protocols, remoteAddress, tls } = request;
+  return {
+    url,
+    origin,
+    protocols,
+    ...(remoteAddress === undefined ? {} : { remoteAddress }),
+    ...(tls === undefined ? {} : { tls: { ...tls, peerCertificate: tls.peerCertificate?.subject } }),
+    answered: isAnswered(request),
+  };
+});

@@ -4,12 +4,12 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { clearTimeout as clearRealTimeout, setTimeout as setRealTimeout } from 'node:timers';
-import { type InspectOptions, inspect } from 'node:util';
 import { native } from '../binding.js';
 import { DOMException, exception, fromNative } from '../errors.js';
 import { defineEventHandlers, EventTarget, onListenersChanged } from '../event-target.js';
 import { hub, type Registration } from '../hub.js';
 import { IncomingRequests } from '../incoming-requests.js';
+import { defineNodeMembers } from '../node-members.js';
 import type { Payload } from '../payload.js';
 import { convertCertificates, type NamedCertificate } from '../server-tls.js';
 import { defineInterface, requireArguments } from '../webidl.js';
@@ -101,7 +101,24 @@ function deferred<Value>(): Deferred<Value> {
   return { promise, resolve, reject };
 }
 
+/** What is shown of one. */
+let shown: (server: WebSocketServer) => object;
+
 export class WebSocketServer extends EventTarget {
+  static {
+    shown = (server) => {
+      const { attachTo } = server.#options;
+      const listening = attachTo === undefined ? server.#address : addressOf(attachTo);
+      const { size } = server.#sockets;
+      return {
+        state: server.#ended && size === 0 ? 'closed' : server.#closing ? 'closing' : 'open',
+        ...(listening === undefined ? {} : { listening }),
+        clients: size,
+        unanswered: server.#unanswered.size,
+      };
+    };
+  }
+
   // `this`, since the class has no name yet that the compiled script could use.
   static readonly #knowsListeners = onListenersChanged(this, (server, type, count) => {
     if (type !== 'connection') return;
@@ -163,6 +180,11 @@ export class WebSocketServer extends EventTarget {
   /** The opening handshakes, each to be accepted or rejected. Once asked for, no request is accepted by itself. */
   get incomingRequests(): ReadableStream<WebSocketRequest> {
     return this.#incoming.stream;
+  }
+
+  /** The same requests: `for await (const request of server)`. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<WebSocketRequest> {
+    return this.#incoming.stream[Symbol.asyncIterator]();
   }
 
   /**
@@ -236,23 +258,6 @@ export class WebSocketServer extends EventTarget {
   /** Lets the process end although the server listens. */
   unref(): void {
     this.#registration.unref();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  [inspect.custom](_depth: number, options: InspectOptions): string {
-    const { size } = this.#sockets;
-    const listening = this.#options.attachTo === undefined ? this.#address : addressOf(this.#options.attachTo);
-    const state = this.#ended && size === 0 ? 'closed' : this.#closing ? 'closing' : 'open';
-    const shown = {
-      state,
-      ...(listening === undefined ? {} : { listening }),
-      clients: size,
-      unanswered: this.#unanswered.size,
-    };
-    return `WebSocketServer ${inspect(shown, options)}`;
   }
 
   static #dispatch(server: WebSocketServer, kind: number, a: number, b: number, payload: Payload): void {
@@ -433,3 +438,4 @@ export class WebSocketServer extends EventTarget {
 
 defineInterface(WebSocketServer, { constructorLength: 0, lengths: { broadcast: 1, close: 0 } });
 defineEventHandlers(WebSocketServer, ['connection']);
+defineNodeMembers(WebSocketServer, { shown, ended: (server) => server.close() });

@@ -6,6 +6,7 @@ import { isBadPort } from '../bad-port.js';
 import { deferred } from '../deferred.js';
 import { DOMException, fromNative } from '../errors.js';
 import { hub, type Registration } from '../hub.js';
+import { defineNodeMembers } from '../node-members.js';
 import type { Payload } from '../payload.js';
 import { WritableStream } from '../streams.js';
 import { BufferSource, defineInterface, isBufferSource, requireArguments, USVString } from '../webidl.js';
@@ -53,7 +54,18 @@ interface Settle {
   reject(reason: unknown): void;
 }
 
+/** What is shown of one. */
+let shown: (stream: WebSocketStream) => object;
+
 export class WebSocketStream {
+  static {
+    shown = (stream) => ({
+      url: stream.#url,
+      readyState: ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'][stream.#readyState],
+      bufferedAmount: stream.#sending.bufferedAmount,
+    });
+  }
+
   readonly #url: string;
   readonly #opened = deferred<OpenInfo>();
   readonly #closed = deferred<CloseInfo>();
@@ -350,3 +362,8 @@ function illegalInvocation(): Promise<never> {
 }
 
 defineInterface(WebSocketStream, { constructorLength: 1, lengths: { close: 0 } });
+defineNodeMembers(WebSocketStream, {
+  shown,
+  // How it ended is for those who ask.
+  ended: (stream) => stream.closed.catch(() => {}),
+});

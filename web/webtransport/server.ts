@@ -103,6 +103,11 @@ export class WebTransportServer extends EventTarget {
     return this.#incoming.stream;
   }
 
+  /** The same requests: `for await (const request of server)`. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<WebTransportRequest> {
+    return this.#incoming.stream[Symbol.asyncIterator]();
+  }
+
   /** Replaces the certificates, all of them. Sessions stay as they are. */
   setCertificate(...given: unknown[]): void {
     requireArguments(given, 1, "Failed to execute 'setCertificate'");
@@ -132,6 +137,10 @@ export class WebTransportServer extends EventTarget {
 
   unref(): void {
     this.#registration.unref();
+  }
+
+  [Symbol.dispose](): void {
+    void this.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
