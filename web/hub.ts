@@ -92,6 +92,11 @@ export class Registration {
     this.#hub.forget(this);
   }
 
+  /** Runs what is no event of the native half where such events run. */
+  run(work: () => void): void {
+    this.#context.runInAsyncScope(work);
+  }
+
   deliver(kind: number, a: number, b: number, payload: Payload): void {
     const target = this.#strong ?? this.#weak?.deref();
     if (target !== undefined) {

@@ -2,8 +2,18 @@
 
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
-import { frame, frameServer, listening, next, TEXT, WebSocket, WebSocketStream } from '../helpers/websocket-ends.mjs';
+import {
+  frame,
+  frameServer,
+  listening,
+  next,
+  TEXT,
+  WebSocket,
+  WebSocketServer,
+  WebSocketStream,
+} from '../helpers/websocket-ends.mjs';
 
 const storage = new AsyncLocalStorage();
 
@@ -71,6 +81,76 @@ test("a store where a listener is added is not the event's", async (t) => {
   });
   assert.equal(seen, 'made');
   socket.close();
+});
+
+test("a server's connections have its store, and so have the sockets that it accepts", async (t) => {
+  const seen = [];
+  const see = (what) => seen.push([what, storage.getStore()]);
+  const server = storage.run('server', () => new WebSocketServer({ host: '127.0.0.1' }));
+  t.after(() => server.close({ timeoutMs: 0 }));
+  // Whoever listens, and the clients, have others.
+  const served = new Promise((resolve) => {
+    storage.run('listener', () => {
+      server.addEventListener('connection', ({ socket }) => {
+        see('connection');
+        socket.addEventListener('message', () => see('message'));
+        socket.addEventListener('close', () => {
+          see('close');
+          resolve();
+        });
+      });
+    });
+  });
+  await server.ready;
+  const url = `ws://127.0.0.1:${server.address().port}/`;
+  const client = storage.run('client', () => new WebSocket(url));
+  await next(client, 'open');
+  client.send('a');
+  client.close(1000);
+  await served;
+  assert.deepEqual(seen, [
+    ['connection', 'server'],
+    ['message', 'server'],
+    ['close', 'server'],
+  ]);
+});
+
+test('also where the request has waited for the listener', async (t) => {
+  const requested = new Promise((resolve) => {
+    subscribe('webwire:websocket:server:request', resolve);
+    t.after(() => unsubscribe('webwire:websocket:server:request', resolve));
+  });
+  const server = storage.run('server', () => new WebSocketServer({ host: '127.0.0.1' }));
+  t.after(() => server.close({ timeoutMs: 0 }));
+  await server.ready;
+  const client = new WebSocket(`ws://127.0.0.1:${server.address().port}/`);
+  client.onopen = () => client.send('a');
+  await requested;
+  const seen = await new Promise((resolve) => {
+    const listener = ({ socket }) => {
+      const stores = [storage.getStore()];
+      socket.onmessage = () => resolve([...stores, storage.getStore()]);
+    };
+    storage.run('late', () => server.addEventListener('connection', listener));
+  });
+  assert.deepEqual(seen, ['server', 'server']);
+  client.close();
+});
+
+test('a socket has the store of whoever accepts its request', async (t) => {
+  const server = storage.run('server', () => new WebSocketServer({ host: '127.0.0.1' }));
+  t.after(() => server.close({ timeoutMs: 0 }));
+  await server.ready;
+  const client = new WebSocket(`ws://127.0.0.1:${server.address().port}/`);
+  const { value: request } = await server.incomingRequests.getReader().read();
+  const socket = await storage.run('accepts', () => request.accept());
+  const heard = new Promise((resolve) => {
+    socket.onmessage = () => resolve(storage.getStore());
+  });
+  if (client.readyState === WebSocket.CONNECTING) await next(client, 'open');
+  client.send('a');
+  assert.equal(await heard, 'accepts');
+  client.close();
 });
 
 test('promises keep the store of who waits', async (t) => {

@@ -382,10 +382,13 @@ export class WebSocketServer extends EventTarget {
   #acceptAtOnce(request: WebSocketRequest): void {
     // A client whose subprotocols are all passed over fails: the one that it prefers, as nobody was asked.
     const [protocol] = request.protocols;
-    request.accept(protocol === undefined ? {} : { protocol }).then((socket) => {
-      // If the client has gone before it was told, there is no connection to speak of.
-      if (socket.readyState === CLOSED) return;
-      dispatchEvent.call(this, new WebSocketConnectionEvent(socket, request));
+    // The request may have waited for a listener, in whose context this is called, or come from Node's http server.
+    this.#registration.run(() => {
+      request.accept(protocol === undefined ? {} : { protocol }).then((socket) => {
+        // If the client has gone before it was told, there is no connection to speak of.
+        if (socket.readyState === CLOSED) return;
+        dispatchEvent.call(this, new WebSocketConnectionEvent(socket, request));
+      });
     });
   }
 
