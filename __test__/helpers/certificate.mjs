@@ -32,11 +32,13 @@ const TRUE = element(0x01, Buffer.from([0xff]));
 /**
  * Makes a certificate for localhost, 127.0.0.1 and ::1; an authority's, if `authority` says so. It is signed by itself,
  * or by the certificate `issuer`, an authority's. Its key is of RSA with `rsaBits`, where they are given; with
- * `alternatives: false` it names its host as `commonName` only, as certificates did long ago.
+ * `alternatives: false` it names its host as `commonName` only, as certificates did long ago. It is valid for `days`, from
+ * `fromDays` after now on.
  * Returns `{ cert, key, hash }`: two PEM texts, and the SHA-256 of the DER as `serverCertificateHashes` wants it.
  */
 export function createCertificate(options = {}) {
-  const { names = ['localhost'], days = 10, authority = false, issuer, rsaBits, alternatives: named = true } = options;
+  const { names = ['localhost'], fromDays = -1, days = 10, authority = false } = options;
+  const { issuer, rsaBits, alternatives: named = true } = options;
   const { privateKey, publicKey } = rsaBits
     ? generateKeyPairSync('rsa', { modulusLength: rsaBits })
     : generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
@@ -51,7 +53,7 @@ export function createCertificate(options = {}) {
     element(0x87, Buffer.from([198, 51, 100, 1])),
     element(0x87, Buffer.from([...new Array(15).fill(0), 1])),
   );
-  const began = Date.now() - DAY_MS;
+  const began = Date.now() + fromDays * DAY_MS;
   const serial = randomBytes(8);
   serial[0] = (serial[0] & 0x7f) | 0x40; // positive, and no leading zero byte
   const toBeSigned = sequence(

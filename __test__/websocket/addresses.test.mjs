@@ -1,8 +1,12 @@
 // Where a connection goes to and comes from: the options `lookup` and `localAddress`, and several addresses of a name.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import dns from 'node:dns';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { createCertificate } from '../helpers/certificate.mjs';
 import {
@@ -53,6 +57,61 @@ test('lookup may answer at once, with one address, with dead ones before it', as
   }));
   await opens(url, { lookup: (_name, _options, callback) => callback(null, several) });
   await opens(`ws://localhost:${port}/`, { lookup: dns.lookup });
+});
+
+/** Listens at this port, says so, and accepts nobody: it never comes to it. */
+const DEAF = `
+  require('node:net').createServer().listen({ host: '127.0.0.2', port: process.argv[1], backlog: 1 }, () => {
+    require('node:fs').writeSync(1, 'listens\\n');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  });
+`;
+
+/** How many connections wait at a listening socket to be accepted. https://docs.kernel.org/networking/proc_net_tcp.html */
+function backlog(port) {
+  const local = `0200007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const lines = readFileSync('/proc/net/tcp', 'utf8').split('\n');
+  const [, , , , queues] = lines
+    .map((line) => line.trim().split(/\s+/))
+    .find(([, at, , st]) => at === local && st === '0A');
+  return Number.parseInt(queues.split(':')[1], 16);
+}
+
+test('where the first address swallows all that is sent to it, the next one opens', {
+  skip: process.platform !== 'linux' && 'Linux drops what comes to a full queue',
+}, async (t) => {
+  const { url, port, connections } = await opener(t);
+  const deaf = spawn(process.execPath, ['-e', DEAF, String(port)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => deaf.kill('SIGKILL'));
+  await once(createInterface({ input: deaf.stdout }), 'line');
+  const fill = () => {
+    const socket = connect(port, '127.0.0.2').on('error', () => {});
+    t.after(() => socket.destroy());
+    return socket;
+  };
+  // Its queue has room for one more than it says.
+  for (let length = 1; length <= 2; length += 1) {
+    await once(fill(), 'connect');
+    while (backlog(port) < length) await new Promise(setImmediate);
+  }
+  const swallowed = fill();
+  swallowed.on('connect', () => assert.fail('it answers'));
+  const lookup = (_name, _options, callback) =>
+    callback(null, [
+      { address: '127.0.0.2', family: 4 },
+      { address: '127.0.0.1', family: 4 },
+    ]);
+  await opens(url.replace('127.0.0.1', 'name.invalid'), { lookup });
+  assert.equal(swallowed.connecting, true);
+  assert.equal(backlog(port), 2);
+  assert.equal(connections(), 1);
+  // Alone it never opens: the time for all is up.
+  const alone = (_name, _options, callback) => callback(null, '127.0.0.2', 4);
+  const { phase, code } = await failure(t, url.replace('127.0.0.1', 'name.invalid'), {
+    lookup: alone,
+    handshakeTimeoutMs: 1000,
+  });
+  assert.deepEqual([phase, code], ['connect', 'ETIMEDOUT']);
 });
 
 test('lookup is not asked for an address', async (t) => {

@@ -121,7 +121,10 @@ test('names on the wire: one Host, in ASCII, whatever the URL is', async (t) => 
   assert.throws(() => new WebSocket(`ws://127.0.0.1:${port}/`, twice), TypeError);
 });
 
-test('certificates that have expired, and a server of another protocol', async (t) => {
+test('certificates that have expired or are for later, and a server of another protocol', async (t) => {
+  const future = createCertificate({ fromDays: 1 });
+  const early = await tlsServer(t, future, () => {});
+  assert.equal((await failure(t, early.url, { ca: future.cert })).code, 'CERT_NOT_YET_VALID');
   const expired = createCertificate({ days: 0.5 });
   const old = await tlsServer(t, expired, () => {});
   assert.equal((await failure(t, old.url, { ca: expired.cert })).code, 'CERT_HAS_EXPIRED');

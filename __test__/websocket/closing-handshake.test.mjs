@@ -58,6 +58,9 @@ test('what close() says and hears', async (t) => {
     [[undefined, 'only a reason'], 1000, 'only a reason'],
     [[1000.4, 'a\ud800'], 1000, 'a\ufffd'],
     [[3001, new Uint8Array(2)], 3001, '0,0'],
+    [[1000, 42], 1000, '42'],
+    [[1000, null], 1000, 'null'],
+    [['3002', undefined], 3002, ''],
   ];
   for (const [args, code, reason] of cases) {
     const socket = new WebSocket(url);
@@ -193,6 +196,45 @@ test('a peer that never answers a Close frame is left after the time limit', asy
   const { closed } = heard(socket);
   socket.addEventListener('open', () => socket.close(1000));
   assert.deepEqual(await closed, [['open'], ['close', 1006, '', false]]);
+});
+
+test("a server's closeTimeoutMs", async (t) => {
+  const accepted = async (options) => {
+    const { server, port } = await listening(t, () => {}, options);
+    await frameClient(t, port);
+    while (server.clients.size < 1) await new Promise(setImmediate);
+    return [...server.clients][0];
+  };
+  const patient = await accepted({ closeTimeoutMs: 600_000 });
+  const hasty = await accepted({ closeTimeoutMs: 50 });
+  const { closed } = heard(hasty);
+  patient.close(1000);
+  hasty.close(1000);
+  assert.deepEqual(await closed, [['close', 1006, '', false]]);
+  assert.equal(patient.readyState, WebSocket.CLOSING);
+});
+
+test('a peer that never reads is left after the time limit, at either end', async (t) => {
+  const fill = (socket) => {
+    while (socket.bufferedAmount < 1 << 26) socket.send(new Uint8Array(1 << 20));
+    socket.close(1000);
+  };
+  const { url } = await frameServer(t, (socket) => socket.pause());
+  const near = new WebSocket(url, { closeTimeoutMs: 50 });
+  const ofClient = heard(near);
+  await next(near, 'open');
+  fill(near);
+  assert.equal(near.readyState, WebSocket.CLOSING);
+  assert.deepEqual((await ofClient.closed).at(-1), ['close', 1006, '', false]);
+  // What it did not take stays in the account.
+  assert.ok(near.bufferedAmount > 0);
+  const { server, port } = await listening(t, () => {}, { closeTimeoutMs: 50 });
+  (await frameClient(t, port)).pause();
+  while (server.clients.size < 1) await new Promise(setImmediate);
+  const [far] = server.clients;
+  const ofServer = heard(far);
+  fill(far);
+  assert.deepEqual((await ofServer.closed).at(-1), ['close', 1006, '', false]);
 });
 
 test('a server answers Close frames and ends the connection first', async (t) => {

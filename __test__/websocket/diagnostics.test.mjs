@@ -106,6 +106,9 @@ test('answers', async (t) => {
     [() => 'HTTP/1.1 404 Not Found\r\n\r\n', { code: 'ERR_HANDSHAKE_STATUS', status: 404 }],
     [(head) => opening(head).replace(/Accept: ./, 'Accept: '), { code: 'ERR_HANDSHAKE_ACCEPT' }],
     [(head) => opening(head, ['Sec-WebSocket-Protocol: a']), { code: 'ERR_HANDSHAKE_PROTOCOL' }],
+    [(head) => opening(head).replace('websocket', 'h2c'), { code: 'ERR_HANDSHAKE_UPGRADE' }],
+    [(head) => opening(head).replace('Connection: Upgrade', 'Connection: close'), { code: 'ERR_HANDSHAKE_CONNECTION' }],
+    [(head) => opening(head, ['Sec-WebSocket-Extensions: x-other']), { code: 'ERR_HANDSHAKE_EXTENSION' }],
     [() => 'HTTP/2\r\n', { code: 'ERR_HANDSHAKE_MALFORMED' }],
   ];
   for (const [answer, expected] of answers) {

@@ -1,6 +1,7 @@
 // A server's peers that are gone, or take nothing: pings that nobody answers, and the limit of what may wait.
 
 import assert from 'node:assert/strict';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import Ws from 'ws';
@@ -22,6 +23,15 @@ import {
 const keepAlive = { intervalMs: 20, timeoutMs: 30 };
 const patient = { intervalMs: 20, timeoutMs: 600_000 };
 
+/** Why sockets have failed, as their operator hears it. */
+function failures(t) {
+  const errors = new Map();
+  const listener = ({ websocket, error }) => errors.set(websocket, [error.phase, error.code]);
+  subscribe('webwire:websocket:error', listener);
+  t.after(() => unsubscribe('webwire:websocket:error', listener));
+  return errors;
+}
+
 test('options', () => {
   for (const wrong of [1, 'yes', { intervalMs: -1 }, { timeoutMs: 'x' }]) {
     assert.throws(() => new WebSocketServer({ keepAlive: wrong }), TypeError);
@@ -31,13 +41,16 @@ test('options', () => {
 });
 
 test('a peer that answers no ping is dead: 1006', async (t) => {
+  const errors = failures(t);
   const accepted = [];
-  const { port } = await listening(t, (socket) => accepted.push(heard(socket)), { keepAlive });
+  const { port } = await listening(t, (socket) => accepted.push([socket, heard(socket)]), { keepAlive });
   const client = await frameClient(t, port);
   const received = all(client);
   const [ping] = frames(await received);
   assert.equal(ping.first, 0x89);
-  assert.deepEqual(await accepted[0].closed, FAILED);
+  const [[socket, { closed }]] = accepted;
+  assert.deepEqual(await closed, FAILED);
+  assert.deepEqual(errors.get(socket), ['transport', 'ETIMEDOUT']);
 });
 
 test('a peer that answers stays, and the script does not hear of it', async (t) => {
@@ -85,6 +98,7 @@ test('whatever a peer sends is a sign of life', async (t) => {
 });
 
 test('a peer that takes too little is given up, others go on', async (t) => {
+  const errors = failures(t);
   const { server, url, port } = await listening(t, (socket) => echo(socket), { maxQueuedBytes: 1_000_000 });
   await frameClient(t, port);
   while (server.clients.size < 1) await new Promise(setImmediate);
@@ -97,6 +111,7 @@ test('a peer that takes too little is given up, others go on', async (t) => {
   }
   assert.deepEqual(await closed, FAILED);
   assert.ok(slow.bufferedAmount > 0);
+  assert.deepEqual(errors.get(slow), ['transport', 'ENOBUFS']);
   // As much in all, and more at once than the limit: the limit is for what waits when more is added.
   const client = new Ws(url);
   await once(client, 'open');

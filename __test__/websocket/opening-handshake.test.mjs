@@ -3,10 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { test } from 'node:test';
 import {
   FAILED,
+  failure,
   frame,
   heard,
   next,
@@ -59,6 +60,8 @@ test('answers that fail the connection', async (t) => {
     'an extension and another': and('Sec-WebSocket-Extensions: permessage-deflate, x-other'),
     'a control character in a name': and('Na\x01me: x'),
     '101 headers': (head) => opening(head, new Array(101).fill('A: b')),
+    '10,000 headers': (head) => opening(head, new Array(10_000).fill('A: b')),
+    '100,000 headers': (head) => opening(head, new Array(100_000).fill('A: b')),
     '1 MiB of header': and(`A: ${'b'.repeat(1 << 20)}`),
     'HTTP/1.0': (head) => opening(head).replace('HTTP/1.1', 'HTTP/1.0'),
     'no HTTP': () => 'SSH-2.0-OpenSSH_9.9\r\n\r\n',
@@ -101,13 +104,43 @@ test('subprotocols', async (t) => {
   assert.equal(await protocol('Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b'), undefined);
 });
 
-test('redirects are not followed', async (t) => {
-  const target = await tcpServer(t, (socket) => socket.destroy());
-  for (const status of [301, 302, 307, 308]) {
-    const answer = () => `HTTP/1.1 ${status} Moved\r\nLocation: ${target.url}\r\nContent-Length: 0\r\n\r\n`;
-    assert.deepEqual(await outcome(t, answer, { headers: { authorization: 'secret' } }), FAILED);
+test('redirects are not followed, wherever to', async (t) => {
+  const targets = [await tcpServer(t, (socket) => socket.destroy())];
+  if (process.platform === 'linux') {
+    targets.push(await tcpServer(t, (socket) => socket.destroy(), { port: 0, host: '127.0.0.2' }));
   }
-  assert.equal(target.connections(), 0);
+  const [{ port }] = targets;
+  const locations = [
+    `ws://127.0.0.1:${port}/`,
+    `http://127.0.0.1:${port}/`,
+    `https://127.0.0.1:${port}/`,
+    `ws://user:password@127.0.0.1:${port}/`,
+    `//127.0.0.1:${port}/`,
+    `ws://localhost:${port}/`,
+    ...targets.slice(1).map((other) => `ws://127.0.0.2:${other.port}/`),
+    '/elsewhere',
+    'no URL at all ::',
+  ];
+  const asked = [];
+  for (const location of locations) {
+    for (const status of [301, 302, 303, 307, 308]) {
+      const { url, connections } = await tcpServer(t, async (socket) => {
+        asked.push(await readUntil(socket, '\r\n\r\n'));
+        socket.write(`HTTP/1.1 ${status} Moved\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`);
+      });
+      const withCredentials = url.replace('//', '//name:secret@');
+      const socket = new WebSocket(withCredentials, { headers: { cookie: 'secret' } });
+      assert.deepEqual(await heard(socket).closed, FAILED, `${status} ${location}`);
+      assert.deepEqual([socket.url, connections()], [withCredentials, 1]);
+    }
+  }
+  assert.match(asked[0], /^Authorization: Basic /m);
+  for (const { port: at, server, connections } of targets) {
+    // Behind all that may be on its way.
+    const last = connect(at, server.address().address);
+    await once(last.resume(), 'close');
+    assert.equal(connections(), 1);
+  }
 });
 
 test('the answer and frames behind it, in two segments, cut anywhere', async (t) => {
@@ -140,6 +173,17 @@ test('a silent server, and one that never ends its answer, fail at the time limi
     drip();
   });
   assert.deepEqual(await heard(new WebSocket(endless.url, { handshakeTimeoutMs: 50 })).closed, FAILED);
+});
+
+test('the time limit counts TLS in: a server that says nothing, and one that stops in the midst', async (t) => {
+  const record = Buffer.from([22, 3, 3, 0, 122, 2, 0, 0, 118, 3, 3]);
+  const stalls = [() => {}, (socket) => socket.once('data', () => socket.write(record))];
+  const errors = stalls.map(async (serve) => {
+    const { url } = await tcpServer(t, serve);
+    // Long enough to come as far as that on a busy machine.
+    return await failure(t, url.replace('ws:', 'wss:'), { handshakeTimeoutMs: 2000 });
+  });
+  for (const { phase, code } of await Promise.all(errors)) assert.deepEqual([phase, code], ['tls', 'ETIMEDOUT']);
 });
 
 test('refused, reset and unknown hosts fail', async (t) => {

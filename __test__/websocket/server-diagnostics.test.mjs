@@ -128,6 +128,50 @@ test('clients that are not let in', async (t) => {
   assert.equal(messages.filter(([name]) => name === 'reject').length, 6);
 });
 
+test('a client whose answer is still to come when the server closes', async (t) => {
+  const { messages } = published(t);
+  const server = new WebSocketServer({ host: '127.0.0.1' });
+  await server.ready;
+  const { port } = server.address();
+  const client = await tcpClient(t, port);
+  client.write(rawRequest(port));
+  const { value: request } = await server.incomingRequests.getReader().read();
+  const answer = all(client);
+  await server.close();
+  assert.match(String(await answer), /^HTTP\/1\.1 503 /);
+  const [[, rejection]] = messages.filter(([name]) => name === 'reject');
+  assert.deepEqual([rejection.server, rejection.request], [server, request]);
+  assert.deepEqual(told(rejection.error), ['handshake', 'ERR_SERVER_CLOSED', 503]);
+});
+
+test('more clients than may wait for their answer', async (t) => {
+  const { messages } = published(t);
+  const http = createServer();
+  http.listen(0, '127.0.0.1');
+  await once(http, 'listening');
+  t.after(() => http.close());
+  const server = new WebSocketServer({ noServer: true, maxPendingHandshakes: 1 });
+  t.after(() => server.close({ timeoutMs: 0 }));
+  const { port } = http.address();
+  const ask = async () => {
+    const upgraded = once(http, 'upgrade');
+    const client = await tcpClient(t, port);
+    client.write(rawRequest(port));
+    return [client, server.handleUpgrade(...(await upgraded))];
+  };
+  const [first, waiting] = await ask();
+  const [refused, none] = await ask();
+  assert.match(String(await all(refused)), /^HTTP\/1\.1 503 /);
+  assert.equal(none, undefined);
+  const rejections = messages.filter(([name]) => name === 'reject').map(([, rejection]) => rejection);
+  assert.deepEqual(
+    rejections.map(({ request, error }) => [request, ...told(error)]),
+    [[undefined, 'handshake', 'ERR_TOO_MANY_HANDSHAKES', 503]],
+  );
+  waiting.reject(403);
+  first.destroy();
+});
+
 test('a client that speaks no TLS, and one that is too slow', async (t) => {
   const certificate = createCertificate();
   const { port } = await listening(t, () => {}, certificate);

@@ -203,6 +203,7 @@ test('a request is shown without its headers', async (t) => {
   request.reject(403);
   assert.match(inspect(request), /answered: true/);
   assert.equal(inspect(Object.create(Object.getPrototypeOf(request))), 'WebSocketRequest {}');
+  client.destroy();
 });
 
 test('a socket that breaks is none of the clients any more', async (t) => {

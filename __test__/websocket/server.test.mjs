@@ -99,6 +99,51 @@ test('requests are accepted and rejected one by one', async (t) => {
   assert.equal(no.origin, '');
 });
 
+test('what reject() and accept() refuse leaves the request as it was', async (t) => {
+  const { made, port } = await server(t);
+  const reader = made.incomingRequests.getReader();
+  const ask = async () => {
+    const client = await tcpClient(t, port);
+    client.write(rawRequest(port));
+    return { client, request: (await reader.read()).value };
+  };
+  const wrong = [
+    { 'a b': 'c' },
+    { '': 'c' },
+    { 'X-A': 'b\r\nX-B: c' },
+    { 'X-A': '\0' },
+    { 'X-A': '\u0100' },
+    { 'X-A\r\nX-B': 'c' },
+    { Connection: 'keep-alive' },
+    { 'Content-Length': '5' },
+    { 'Sec-WebSocket-Accept': 'a' },
+    [['X-A']],
+    'X-A: b',
+  ];
+  const { client, request } = await ask();
+  for (const status of [0, 100, 101, 200, 204, 299, 600, 999, 65_535]) {
+    assert.throws(() => request.reject(status), RangeError, String(status));
+  }
+  for (const status of [-1, 65_536, NaN, Infinity, 'x', undefined, {}, 403n]) {
+    assert.throws(() => request.reject(status), TypeError, String(status));
+  }
+  for (const headers of wrong) {
+    assert.throws(() => request.reject(403, { headers }), TypeError, JSON.stringify(headers));
+    await assert.rejects(request.accept({ headers }), TypeError, JSON.stringify(headers));
+  }
+  assert.throws(() => request.reject(403, { body: Symbol('a') }), TypeError);
+  assert.equal(request.signal.aborted, false);
+  request.reject(599, { headers: [['X-Why', ' \u00e9 ']], body: '\u00e9' });
+  const head = await readUntil(client, '\r\n\r\n');
+  assert.match(head, /^HTTP\/1\.1 599 /);
+  assert.match(head, /^X-Why: \u00e9\r$/m);
+  assert.match(head, /^Content-Length: 2\r$/m);
+  const lowest = await ask();
+  lowest.request.reject(300);
+  assert.match(await readUntil(lowest.client, '\r\n\r\n'), /^HTTP\/1\.1 300 /);
+  for (const one of [client, lowest.client]) one.destroy();
+});
+
 test('requests that come before anybody asks for them wait', async (t) => {
   const { made, url } = await server(t);
   const socket = new WebSocket(`${url}/early`);

@@ -42,6 +42,19 @@ test('certificates that are not trusted', async (t) => {
   renamed.close();
 });
 
+test('several authorities, as text and as bytes', async (t) => {
+  const { url } = await listening(t, echo, { cert, key });
+  const other = createCertificate();
+  const both = `${other.cert}\n${cert}`;
+  for (const ca of [[other.cert, cert], [Buffer.from(cert)], [Buffer.from(both)], Buffer.from(cert), both]) {
+    const socket = new WebSocket(url, { ca });
+    await next(socket, 'open');
+    socket.close();
+  }
+  assert.deepEqual(await heard(new WebSocket(url, { ca: [other.cert] })).closed, FAILED);
+  for (const ca of [[], [''], [1], [cert, null], {}]) assert.throws(() => new WebSocket(url, { ca }), TypeError);
+});
+
 test('rejectUnauthorized: false takes any certificate', async (t) => {
   const { url } = await listening(t, echo, { cert, key });
   const socket = new WebSocket(url, { rejectUnauthorized: false });
