@@ -322,7 +322,11 @@ impl Driver {
         let ends = match self.stage {
             Stage::Open | Stage::Closing => false,
             Stage::Waiting => self.role == Role::Server,
-            Stage::Failing => self.writing.is_empty() && !self.link.outgoing.lock().closing.awaits_script(),
+            Stage::Failing => {
+                let queue = self.link.outgoing.lock();
+                // The script may have acknowledged just now, behind what was written.
+                self.writing.is_empty() && !queue.waits() && !queue.closing.awaits_script()
+            }
         };
         if ends && !self.shut_down {
             // If the peer has ended it already, there is nothing to end.

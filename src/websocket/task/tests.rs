@@ -2,12 +2,21 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::hub::testing::Ear;
 use crate::websocket::extensions::Parameters;
+
+const LIMITS: Limits = Limits {
+    max_message_size: 1024,
+    close_timeout: Duration::MAX,
+    auto_pong: true,
+    hears_until_close: false,
+    max_queued: usize::MAX,
+    keep_alive: None,
+};
 
 #[test]
 fn a_script_that_hears_of_the_opening_sends_compressed() {
@@ -25,26 +34,50 @@ fn a_script_that_hears_of_the_opening_sends_compressed() {
         threshold: THRESHOLD,
         level: 1,
     };
-    let limits = Limits {
-        max_message_size: 1024,
-        close_timeout: Duration::MAX,
-        auto_pong: true,
-        hears_until_close: false,
-        max_queued: usize::MAX,
-        keep_alive: None,
-    };
     let transport = Transport::other(near);
     let driver = Driver::new(
         transport,
         Vec::new(),
         Role::Client,
         Some(deflate),
-        limits,
+        LIMITS,
         link,
         ear.port(1),
     );
     drop(driver.open("", "permessage-deflate", Wake::Now));
     assert_eq!(compresses.get(), Some(&true));
+}
+
+#[tokio::test]
+async fn a_fault_is_answered_whenever_the_script_acknowledges_it() {
+    const FAULT: [u8; 6] = [0x83, 0x80, 0, 0, 0, 0];
+    const CLOSE: u8 = 0x88;
+    let link = Link::new(Role::Server);
+    let ear = Ear::new();
+    let (near, mut far) = tokio::io::duplex(1024);
+    far.write_all(&FAULT).await.expect("there is room for it");
+    far.shutdown().await.expect("it is open");
+    let transport = Transport::other(near);
+    let port = ear.port(1);
+    let mut driver = Driver::new(transport, Vec::new(), Role::Server, None, LIMITS, link.clone(), port);
+    poll_fn(|cx| {
+        // As in a turn of the task, in which the script's thread is faster than this one.
+        assert!(driver.write(cx).is_ready());
+        assert!(matches!(driver.read(cx), Read::Ended(None)));
+        assert!(!link.outgoing.lock().waits());
+        link.outgoing.acknowledge();
+        driver.follow_closing(cx);
+        Poll::Ready(())
+    })
+    .await;
+    let mut heard = Vec::new();
+    let task = async move {
+        let mut driver = driver;
+        poll_fn(|cx| driver.poll(cx)).await;
+    };
+    let (read, ()) = tokio::join!(far.read_to_end(&mut heard), task);
+    read.expect("it ends");
+    assert_eq!(heard.first(), Some(&CLOSE));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
