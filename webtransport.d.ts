@@ -12,6 +12,8 @@ import type {
 } from './common.js';
 import { EventTargetOf } from './common.js';
 
+export type * from './webtransport-diagnostics.js';
+
 /** https://www.w3.org/TR/webtransport/#enumdef-webtransportreliabilitymode */
 export type WebTransportReliabilityMode = 'pending' | 'reliable-only' | 'supports-unreliable';
 

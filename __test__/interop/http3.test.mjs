@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -132,6 +133,67 @@ for (const [exercise, expected] of [
     assert.equal(warnings.length, expected, String(warnings));
   });
 }
+
+/** Collects which clients the operator hears were refused. */
+function refusals(context) {
+  const messages = [];
+  const refused = (message) => messages.push(message);
+  subscribe('webwire:webtransport:server:reject', refused);
+  context.after(() => unsubscribe('webwire:webtransport:server:reject', refused));
+  return messages;
+}
+
+for (const [exercise, options, expected] of [
+  [
+    'statuses',
+    {},
+    [
+      ['/nothing', 'ERR_NOT_SERVED', 404],
+      ['/throws', 'ERR_REQUEST_HOOK', 500],
+      ['/no-response', 'ERR_REQUEST_HOOK', 500],
+      [undefined, 'ERR_HANDSHAKE_REQUEST', 501],
+    ],
+  ],
+  ['late', { requestTimeoutMs: 50 }, [['/late', 'ETIMEDOUT', 503]]],
+  ['get', {}, []],
+]) {
+  test(`h3: ${exercise}, and what the operator hears of refusals`, { timeout: TIMEOUT_MS }, async (context) => {
+    context.mock.method(process, 'emitWarning', () => {});
+    const messages = refusals(context);
+    const hook = (request) => (exercise === 'late' ? new Promise(() => {}) : answer(request));
+    const served = await serve(context, hook, options);
+    await run(context, served, exercise).done();
+    await served.server.close({ timeoutMs: 0 });
+    const told = messages.map(({ request, error: { code, status } }) => [
+      request && new URL(request.url).pathname,
+      code,
+      status,
+    ]);
+    assert.deepEqual(told, expected);
+    for (const { server, error } of messages) {
+      assert.equal(server, served.server);
+      assert.deepEqual([error.phase, error.address], ['handshake', '127.0.0.1']);
+      assert.ok(error.port > 0);
+    }
+  });
+}
+
+test('h3: two sessions are accepted at once where there may be one', { timeout: TIMEOUT_MS }, async (context) => {
+  const messages = refusals(context);
+  const served = await serve(context);
+  const requests = served.server.incomingRequests.getReader();
+  const client = run(context, served, 'two-sessions');
+  const [{ value: one }, { value: two }] = [await requests.read(), await requests.read()];
+  const [first, second] = [await one.accept(), await two.accept()];
+  first.closed.catch(() => {});
+  await first.ready;
+  await assert.rejects(second.ready);
+  await client.done();
+  const [{ server, request, error }] = messages;
+  assert.deepEqual([messages.length, error.code, error.status], [1, 'ERR_TOO_MANY_SESSIONS', undefined]);
+  assert.equal(server, served.server);
+  assert.equal(request, two);
+});
 
 test('h3: a request and its answer, member by member', { timeout: TIMEOUT_MS }, async (context) => {
   const served = await serve(context, (request, info) => {

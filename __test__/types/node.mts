@@ -1,6 +1,8 @@
 // The types in use, as a program would: what must compile, and what must not.
 
+import { subscribe } from 'node:diagnostics_channel';
 import { createServer } from 'node:http';
+import type { WebTransportErrorMessage, WebTransportServerRejectMessage } from 'webwire';
 import {
   generateCertificate,
   RTCPeerConnection,
@@ -122,6 +124,20 @@ export async function webTransport(): Promise<void> {
     },
   });
   new WebTransportServer({ cert: certificate, key, onRequest: (request: Request) => new Response(request.url) });
+}
+
+export function diagnostics(): void {
+  subscribe('webwire:webtransport:error', (message) => {
+    const { webtransport, error } = message as WebTransportErrorMessage;
+    if (error.phase === 'request') webtransport.closed.catch(() => error.status?.toFixed());
+    // @ts-expect-error: not a phase
+    if (error.phase === 'frame') webtransport.close();
+  });
+  subscribe('webwire:webtransport:server:reject', (message) => {
+    const { request, error, more = 0 } = message as WebTransportServerRejectMessage;
+    if (request instanceof Request) request.url.slice(more);
+    else request?.protocols.includes(`${error.code} ${error.address} ${error.port?.toFixed()}`);
+  });
 }
 
 export async function peerConnection(): Promise<void> {

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quinn::{ConnectionError, TransportErrorCode};
@@ -25,6 +26,8 @@ pub(crate) enum Phase {
     Settings,
     /// It was asked for a session.
     Request,
+    /// At a server: a client was to ask for something, or has.
+    Handshake,
     /// Nothing: the session was there, and broke.
     Session,
     /// Whatever it was, the script gave up.
@@ -39,6 +42,7 @@ impl Phase {
             Self::Tls => "tls",
             Self::Settings => "settings",
             Self::Request => "request",
+            Self::Handshake => "handshake",
             Self::Session => "session",
             Self::Abort => "abort",
         }
@@ -87,6 +91,22 @@ impl Cause {
             status: 0,
             message: message.into(),
         }
+    }
+
+    /// One that is always the same.
+    pub(crate) const fn fixed(phase: Phase, code: &'static str, message: &'static str) -> Self {
+        Self {
+            phase,
+            code,
+            status: 0,
+            message: Cow::Borrowed(message),
+        }
+    }
+
+    /// The same, where that is answered with this status.
+    pub(crate) const fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
     }
 
     /// No address for the name.
@@ -171,6 +191,14 @@ impl Cause {
     /// For the event: phase, code and text, with NULs between them.
     fn to_text(&self) -> String {
         [self.phase.as_str(), self.code, &self.message].join("\0")
+    }
+
+    /// Why a server has not let this client in: status, phase, code, address, port and text, with NULs between them.
+    pub(crate) fn of_client(&self, client: SocketAddr) -> String {
+        let status = self.status.to_string();
+        let (address, port) = (client.ip().to_canonical().to_string(), client.port().to_string());
+        let fields = [&status, self.phase.as_str(), self.code, &address, &port, &self.message];
+        fields.join("\0")
     }
 }
 

@@ -4,27 +4,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 use quinn::crypto::rustls::{HandshakeData, QuicServerConfig};
-use quinn::{Connection, Incoming, ServerConfig};
+use quinn::{Connection, ServerConfig};
 use rustls::pki_types::CertificateDer;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{oneshot, watch};
 
 use super::client::{ALPN, fields};
-use super::connect_stream::ConnectStream;
-use super::endpoint;
 use super::established::{Close, Closer};
 use super::http3::capsule::cut_reason;
 use super::http3::connect::ConnectResponse;
-use super::http3::error_code::ErrorCode;
-use super::limits::{self, ConnectionLimits, Role, ServerLimits};
+use super::limits::{self, ConnectionLimits, ServerLimits};
+use super::listening::run;
+use super::refusals::Refusals;
 use super::request::{self, Answer, Requests, Waiting};
 use super::request_stream::{Offer, WebTransportRequestStream};
 use super::session::{INTERNAL, WebTransportEvent, WebTransportSession};
-use super::task::Http3;
 use crate::error::{Error, ErrorName, Result};
-use crate::hub::{Hub, Payload, Port, Terminal};
+use crate::hub::{Hub, Port, Terminal};
 use crate::server_tls::{ClientCertificates, NamedCertificate, ServerTls};
 
 /// What `web/webtransport/` asks for, converted and checked there.
@@ -77,8 +75,8 @@ pub struct ListenLimits {
     pub keep_alive_interval_ms: Option<u32>,
 }
 
-impl From<ListenLimits> for ServerLimits {
-    fn from(limits: ListenLimits) -> Self {
+impl From<&ListenLimits> for ServerLimits {
+    fn from(limits: &ListenLimits) -> Self {
         let time = |ms: u32| Duration::from_millis(ms.into());
         Self {
             connections: limits.max_connections as usize,
@@ -101,11 +99,24 @@ impl From<ListenLimits> for ServerLimits {
     }
 }
 
+/// Clients that a server has not let in.
+#[napi(object)]
+pub struct WebTransportRefusals {
+    /// Of each, separated by NUL: the status that was answered, or 0; phase, code, address, port and text.
+    pub clients: Vec<String>,
+    /// How many came behind these, of whom nothing else is known.
+    pub more: u32,
+}
+
 /// The native half of a `WebTransportServer`.
 #[napi]
 pub struct WebTransportListener {
     shared: Arc<Shared>,
 }
+
+/// Why a request can't be accepted.
+const GONE: u32 = 0;
+const FULL: u32 = 1;
 
 /// How a server ends.
 #[derive(Clone, Debug)]
@@ -126,6 +137,8 @@ pub(super) struct Shared {
     /// How many requests are without an answer.
     pub(super) pending: AtomicUsize,
     requests: Mutex<Requests>,
+    /// Who was not let in, for the operator.
+    pub(super) refusals: Arc<Refusals>,
     closing: watch::Sender<Closing>,
 }
 
@@ -134,26 +147,8 @@ impl WebTransportListener {
     /// Listens. `Listening` or `ListenFailed` says how that went; then `Request` comes for each request.
     #[napi(constructor, catch_unwind)]
     pub fn new(hub: &Hub, id: u32, options: ListenOptions) -> Result<Self> {
-        let limits = ServerLimits::from(options.limits);
-        let tls = ServerTls::new(&options.certificates, options.client_certificates.as_ref(), ALPN)?;
-        // Its `max_early_data_size` is 0: no CONNECT in 0-RTT, which could be replayed.
-        let config = QuicServerConfig::try_from(tls.config.clone())
-            .map_err(|error| Error::new(ErrorName::TypeError, error.to_string()))?;
-        let mut config = ServerConfig::with_crypto(Arc::new(config));
-        config.transport_config(limits.connection.transport());
-        limits::limit_incoming(&mut config);
         let port = hub.port(id);
-        let closing = watch::Sender::new(Closing::Open);
-        let shared = Arc::new(Shared {
-            port: port.clone(),
-            limits,
-            tls,
-            serves_plain_requests: options.serves_plain_requests,
-            sessions: AtomicUsize::new(0),
-            pending: AtomicUsize::new(0),
-            requests: Mutex::default(),
-            closing,
-        });
+        let (shared, config) = Shared::new(port.clone(), &options)?;
         let terminal = Terminal {
             event: WebTransportEvent::ListenerEnded.into(),
             a: INTERNAL,
@@ -164,7 +159,8 @@ impl WebTransportListener {
         Ok(Self { shared })
     }
 
-    /// Accepts a request: makes the session that JavaScript knows as `id`. Null when the request has gone.
+    /// Accepts a request: makes the session that JavaScript knows as `id`. 0 when the request has gone, 1 when its connection
+    /// has as many sessions as it may have.
     #[napi(catch_unwind)]
     pub fn accept(
         &self,
@@ -173,12 +169,15 @@ impl WebTransportListener {
         key: u32,
         protocol: Option<String>,
         headers: Vec<String>,
-    ) -> Option<WebTransportSession> {
+    ) -> Either<WebTransportSession, u32> {
+        let Some(waiting) = self.shared.requests().waiting.remove(&key) else {
+            return Either::B(GONE);
+        };
         let Waiting {
             http3,
             id: stream,
             answer,
-        } = self.shared.requests().waiting.remove(&key)?;
+        } = waiting;
         let port = hub.port(id);
         let session = http3.session(stream, port.clone());
         let response = ConnectResponse {
@@ -187,19 +186,21 @@ impl WebTransportListener {
             headers: fields(&headers),
         };
         // The session is entered here, so that no stream is refused between now and the answer.
-        http3.enter(&session)?;
+        if http3.enter(&session).is_none() {
+            return Either::B(FULL);
+        }
         let (handing, handed) = oneshot::channel();
         if answer.send(Answer::Accept(handing)).is_err() {
             // It has gone since this began.
             http3.leave(&session);
-            return None;
+            return Either::B(GONE);
         }
         let accepted = WebTransportSession::accepted(&session, port.clone());
         port.spawn(
             WebTransportSession::TERMINAL,
             request::live(self.shared.clone(), session, http3, handed, response),
         );
-        Some(accepted)
+        Either::A(accepted)
     }
 
     /// Rejects a request with a status, headers and a body. False when the request has gone.
@@ -229,6 +230,22 @@ impl WebTransportListener {
     #[napi(catch_unwind)]
     pub fn set_certificates(&self, certificates: Vec<NamedCertificate>) -> Result<()> {
         Ok(self.shared.tls.certificates.set(&certificates)?)
+    }
+
+    /// Takes what the event `Refused` was about.
+    #[napi(catch_unwind)]
+    pub fn take_refusals(&self) -> WebTransportRefusals {
+        let waiting = self.shared.refusals.take();
+        WebTransportRefusals {
+            clients: waiting.texts(),
+            more: waiting.more,
+        }
+    }
+
+    /// Drops it: nobody wants to know.
+    #[napi(catch_unwind)]
+    pub fn drop_refusals(&self) {
+        drop(self.shared.refusals.take());
     }
 
     /// How many sessions are open.
@@ -267,13 +284,37 @@ impl Drop for WebTransportListener {
 }
 
 impl Shared {
+    /// What all connections of a listener share, and how QUIC is to listen for them.
+    fn new(port: Arc<Port>, options: &ListenOptions) -> Result<(Arc<Self>, ServerConfig)> {
+        let limits = ServerLimits::from(&options.limits);
+        let tls = ServerTls::new(&options.certificates, options.client_certificates.as_ref(), ALPN)?;
+        // Its `max_early_data_size` is 0: no CONNECT in 0-RTT, which could be replayed.
+        let config = QuicServerConfig::try_from(tls.config.clone())
+            .map_err(|error| Error::new(ErrorName::TypeError, error.to_string()))?;
+        let mut config = ServerConfig::with_crypto(Arc::new(config));
+        config.transport_config(limits.connection.transport());
+        limits::limit_incoming(&mut config);
+        let shared = Self {
+            refusals: Arc::new(Refusals::new(port.clone())),
+            port,
+            limits,
+            tls,
+            serves_plain_requests: options.serves_plain_requests,
+            sessions: AtomicUsize::new(0),
+            pending: AtomicUsize::new(0),
+            requests: Mutex::default(),
+            closing: watch::Sender::new(Closing::Open),
+        };
+        Ok((Arc::new(shared), config))
+    }
+
     /// The requests that wait.
     pub(super) fn requests(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What TLS says of a client, for JavaScript.
-    fn client_tls(&self, quic: &Connection) -> [String; 4] {
+    pub(super) fn client_tls(&self, quic: &Connection) -> [String; 4] {
         let chain = quic.peer_identity().and_then(|identity| identity.downcast().ok());
         let chain: Vec<CertificateDer<'static>> = chain.map(|chain| *chain).unwrap_or_default();
         let data = quic
@@ -283,15 +324,20 @@ impl Shared {
         self.tls.describe(&chain, servername.as_deref(), "TLSv1.3").fields()
     }
 
+    /// Whether the server takes no more requests.
+    pub(super) fn is_closing(&self) -> bool {
+        !matches!(*self.closing.borrow(), Closing::Open)
+    }
+
     /// Waits until the server takes no more requests. Cancel safe.
-    async fn closed(&self) {
+    pub(super) async fn closed(&self) {
         let mut closing = self.closing.subscribe();
         let drains = closing.wait_for(|closing| !matches!(closing, Closing::Open)).await;
         drains.expect("this holds the sender");
     }
 
     /// Waits until the sessions' time is over and says how they end. Cancel safe.
-    async fn expired(&self) -> Close {
+    pub(super) async fn expired(&self) -> Close {
         let mut closing = self.closing.subscribe();
         loop {
             let now = closing.borrow_and_update().clone();
@@ -315,133 +361,5 @@ impl Shared {
     }
 }
 
-async fn run(shared: Arc<Shared>, config: ServerConfig, host: String, port: u16) {
-    let listening = match endpoint::listen(&host, port, config).await {
-        Ok(listening) => listening,
-        Err(error) => {
-            let text = Error::system(&error).message;
-            shared
-                .port
-                .emit(WebTransportEvent::ListenFailed, 0, 0, Payload::Text(&text));
-            shared
-                .port
-                .emit_terminal(WebTransportEvent::ListenerEnded, 0, 0, Payload::None);
-            return;
-        }
-    };
-    let endpoint = &listening.endpoint;
-    let address = endpoint.local_addr().expect("a bound socket has an address");
-    let text = address.ip().to_string();
-    shared.port.emit(
-        WebTransportEvent::Listening,
-        address.port().into(),
-        0,
-        Payload::Text(&text),
-    );
-    let mut connections = JoinSet::new();
-    let handshakes = Arc::new(Semaphore::new(shared.limits.pending_handshakes));
-    loop {
-        tokio::select! {
-            () = shared.closed() => break,
-            Some(_ended) = connections.join_next() => {}
-            incoming = endpoint.accept() => match incoming {
-                Some(incoming) => {
-                    if connections.len() >= shared.limits.connections {
-                        incoming.refuse();
-                    } else if let Some((incoming, handshake)) = admit(incoming, &handshakes, &shared.limits) {
-                        connections.spawn(serve(shared.clone(), incoming, handshake));
-                    }
-                }
-                None => break,
-            },
-        }
-    }
-    shared.requests().waiting.clear();
-    // Each connection ends with its last session, or when the time is over. Clients that come meanwhile are told at once.
-    loop {
-        tokio::select! {
-            biased;
-            ended = connections.join_next() => if ended.is_none() { break },
-            Some(incoming) = endpoint.accept() => incoming.refuse(),
-        }
-    }
-    endpoint.set_server_config(None);
-    listening.close().await;
-    shared
-        .port
-        .emit_terminal(WebTransportEvent::ListenerEnded, 0, 0, Payload::None);
-}
-
-/// Lets a connection into the handshake. In a flood only those are let in that have shown that their address is their
-/// own; the others are told to, at the cost of one small packet and no memory.
-fn admit(
-    incoming: Incoming,
-    handshakes: &Arc<Semaphore>,
-    limits: &ServerLimits,
-) -> Option<(Incoming, OwnedSemaphorePermit)> {
-    let running = limits.pending_handshakes - handshakes.available_permits();
-    if running >= limits.unproven_handshakes && !incoming.remote_address_validated() {
-        // An address that has not been shown can be asked for.
-        let _asked = incoming.retry();
-        return None;
-    }
-    match handshakes.clone().try_acquire_owned() {
-        Ok(handshake) => Some((incoming, handshake)),
-        Err(_full) => {
-            incoming.refuse();
-            None
-        }
-    }
-}
-
-/// The life of one connection.
-async fn serve(shared: Arc<Shared>, incoming: Incoming, handshake: OwnedSemaphorePermit) {
-    let Ok(connecting) = incoming.accept() else { return };
-    let quic = tokio::select! {
-        quic = tokio::time::timeout(shared.limits.handshake_timeout, connecting) => quic,
-        () = shared.closed() => return,
-    };
-    let Ok(Ok(quic)) = quic else { return };
-    drop(handshake);
-    let client: Arc<[String]> = shared.client_tls(&quic).into();
-    let shares = shared.limits.connection.shares(shared.limits.sessions_per_connection);
-    let (http3, mut received) = Http3::new(quic.clone(), Role::Server, shares);
-    http3.underlying.allow(shared.limits.connection.streams);
-    let window = &http3.underlying.send_window;
-    window.set_limit(shared.limits.connection.queued_bytes.into());
-    let mut requests = JoinSet::new();
-    let mut serving = std::pin::pin!(http3.clone().serve());
-    let mut closing = false;
-    let mut ending = false;
-    loop {
-        tokio::select! {
-            _end = &mut serving => break,
-            Some(stream) = received.recv() => {
-                if closing {
-                    refuse(&http3, *stream);
-                } else {
-                    requests.spawn(request::serve(shared.clone(), http3.clone(), client.clone(), *stream));
-                }
-            }
-            Some(_answered) = requests.join_next() => {}
-            () = shared.closed(), if !closing => {
-                closing = true;
-                http3.go_away();
-            }
-            close = shared.expired(), if !ending => {
-                ending = true;
-                http3.close_sessions(&close);
-                // Those that are without an answer, and answers that are not whole.
-                requests.abort_all();
-            }
-            // Requests that are being answered may still become sessions.
-            () = http3.emptied(), if closing && requests.is_empty() => break,
-        }
-    }
-    super::task::shut_down(&quic).await;
-}
-
-fn refuse(http3: &Http3, mut stream: ConnectStream) {
-    http3.refuse(stream.id());
-    stream.abort(ErrorCode::H3_REQUEST_REJECTED);
-}
+#[cfg(test)]
+mod refusal_tests;

@@ -10,6 +10,7 @@ use quinn::SendStream;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
+use super::cause::Phase;
 use super::client::text_of;
 use super::connect_stream::{Broken, ConnectStream, FrameStream};
 use super::established::varint;
@@ -19,7 +20,8 @@ use super::http3::frame::Frame;
 use super::http3::request::{PlainRequest, check_trailers};
 use super::http3::{Field, Scope, Violation};
 use super::listener::Shared;
-use super::request::{Counted, address_lines, answer_status};
+use super::refusals::{self, NOT_SERVED, TOO_MANY_REQUESTS, closing};
+use super::request::{Counted, Unheard, address_lines, answer_status};
 use super::request_stream::{Exchange, Next, Offer, Tell};
 use super::session::WebTransportEvent;
 use super::task::Http3;
@@ -82,12 +84,15 @@ pub(super) async fn serve(
     client: &[String],
     mut stream: ConnectStream,
     request: PlainRequest,
+    unheard: Unheard,
 ) {
     http3.refuse(stream.id());
     if !shared.serves_plain_requests {
+        unheard.refused(NOT_SERVED);
         return answer_status(&mut stream, 404).await;
     }
     let Some(pending) = Counted::within(&shared.pending, shared.limits.pending_requests) else {
+        unheard.refused(TOO_MANY_REQUESTS.with_status(503));
         return answer_status(&mut stream, 503).await;
     };
     let exchange = Arc::new(Exchange::default());
@@ -111,6 +116,7 @@ pub(super) async fn serve(
     if let Some(frame) = first
         && let Err(broken) = content.take(frame)
     {
+        unheard.refused(refusals::broken(&broken));
         return fail(&http3, &mut sending, &mut frames, &broken, Answer::Awaited);
     }
     shared.port.room().await;
@@ -120,12 +126,14 @@ pub(super) async fn serve(
         taken,
     });
     let text = request_text(&request, &http3, client);
+    unheard.heard();
     let empty = content.order == Order::Ended && exchange.is_empty();
     shared
         .port
         .emit(WebTransportEvent::PlainRequest, key, empty.into(), Payload::Text(&text));
     let Ok(port) = port.await else {
         // The server closes: nobody has seen the request.
+        http3.report(closing(Phase::Handshake));
         frames.stop(ErrorCode::H3_REQUEST_REJECTED);
         return;
     };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use quinn::Connection;
 use tokio::sync::oneshot;
 
+use super::cause::{Cause, Phase};
 use super::client::text_of;
 use super::connect_stream::{self, Broken, ConnectStream};
 use super::established::Session;
@@ -21,6 +22,9 @@ use super::http3::request::Request;
 use super::limits::CLOSE_TIMEOUT;
 use super::listener::Shared;
 use super::plain_request;
+use super::refusals::{
+    NO_REQUEST, NO_SETTINGS, SLOW_REQUEST, TAKEN_BACK, TOO_MANY_REQUESTS, TOO_MANY_SESSIONS, broken, closing, unserved,
+};
 use super::request_stream::Offer;
 use super::session::WebTransportEvent;
 use super::task::Http3;
@@ -66,47 +70,107 @@ pub(super) enum Answer {
 }
 
 /// One request, from its first byte to its answer. `client` is what TLS says of whoever asks.
-pub(super) async fn serve(shared: Arc<Shared>, http3: Arc<Http3>, client: Arc<[String]>, mut stream: ConnectStream) {
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    http3: Arc<Http3>,
+    client: Arc<[String]>,
+    mut stream: ConnectStream,
+    unheard: Unheard,
+) {
     let id = stream.id();
-    let first = tokio::time::timeout(shared.limits.handshake_timeout, stream.next()).await;
+    let first = tokio::select! {
+        biased;
+        first = tokio::time::timeout(shared.limits.handshake_timeout, stream.next()) => first,
+        () = shared.closed() => return unheard.reject(&mut stream, closing(Phase::Handshake), ErrorCode::H3_REQUEST_REJECTED),
+    };
     let response = match first {
         Ok(Ok(Some(Frame::Headers(section)))) => match Request::decode(&section) {
-            Ok(Request::WebTransport(request)) => return ask(shared, http3, &client, stream, request).await,
+            Ok(Request::WebTransport(request)) => return ask(shared, http3, &client, stream, request, unheard).await,
             Ok(Request::Plain(request)) => {
-                return plain_request::serve(shared, http3, &client, stream, request).await;
+                return plain_request::serve(shared, http3, &client, stream, request, unheard).await;
             }
             Ok(Request::Unserved { status }) => status,
             Err(MessageError::TooLarge) => 431,
-            Err(MessageError::Malformed(violation)) => {
-                http3.refuse(id);
-                return stream.punish(&http3.quic, &violation);
-            }
+            Err(MessageError::Malformed(violation)) => return unheard.punish(&mut stream, &violation),
         },
         Ok(Err(Broken::Violation(LONG_HEADERS))) => {
             // An answer is whole without the rest of the request: RFC 9114, section 4.1.
             stream.stop(ErrorCode::H3_NO_ERROR);
             431
         }
-        Ok(Err(Broken::Violation(violation))) => {
-            http3.refuse(id);
-            return stream.punish(&http3.quic, &violation);
+        Ok(Err(Broken::Violation(violation))) => return unheard.punish(&mut stream, &violation),
+        Ok(Err(Broken::Reset(_))) => {
+            unheard.refused(TAKEN_BACK);
+            return given_up(&http3, &mut stream);
         }
-        Ok(Err(Broken::Reset(_))) => return given_up(&http3, &mut stream),
-        Ok(Ok(Some(Frame::Data(_)))) => {
-            http3.refuse(id);
-            return stream.punish(&http3.quic, &DATA_FIRST);
+        Ok(Ok(Some(Frame::Data(_)))) => return unheard.punish(&mut stream, &DATA_FIRST),
+        Ok(Ok(_)) => return unheard.reject(&mut stream, NO_REQUEST, ErrorCode::H3_REQUEST_INCOMPLETE),
+        Ok(Err(lost @ Broken::Lost(_))) => {
+            return unheard.reject(&mut stream, broken(&lost), ErrorCode::H3_REQUEST_INCOMPLETE);
         }
-        // An end, or nothing in time.
-        Ok(Ok(_) | Err(Broken::Lost(_))) | Err(_) => {
-            http3.refuse(id);
-            return stream.abort(ErrorCode::H3_REQUEST_INCOMPLETE);
-        }
+        Err(_elapsed) => return unheard.reject(&mut stream, SLOW_REQUEST, ErrorCode::H3_REQUEST_INCOMPLETE),
     };
+    unheard.refused(unserved(response));
     http3.refuse(id);
     answer_status(&mut stream, response).await;
 }
 
 const DATA_FIRST: Violation = Violation::connection(ErrorCode::H3_FRAME_UNEXPECTED, "a request begins with HEADERS");
+
+/// Why a connection has ended; if it has not, the server has.
+fn lost(http3: &Http3) -> Cause {
+    let error = http3.quic.close_reason();
+    error.map_or(closing(Phase::Handshake), |error| Cause::lost(Phase::Handshake, &error))
+}
+
+/// A request of which neither the application nor the operator has heard. If it is dropped its task is: its connection has
+/// ended, or the server.
+pub(super) struct Unheard(Option<Arc<Http3>>);
+
+impl Unheard {
+    /// One that has just come.
+    pub(super) fn new(http3: &Arc<Http3>) -> Self {
+        Self(Some(http3.clone()))
+    }
+
+    /// The application hears of it now.
+    pub(super) fn heard(mut self) {
+        self.0 = None;
+    }
+
+    /// It gets another answer than the application's, or none.
+    pub(super) fn refused(mut self, cause: Cause) {
+        if let Some(http3) = self.0.take() {
+            http3.report(cause);
+        }
+    }
+
+    /// Refuses it without an answer.
+    fn reject(mut self, stream: &mut ConnectStream, cause: Cause, code: ErrorCode) {
+        if let Some(http3) = self.0.take() {
+            http3.report(cause);
+            http3.refuse(stream.id());
+        }
+        stream.abort(code);
+    }
+
+    /// Refuses it, since it breaks a rule.
+    fn punish(mut self, stream: &mut ConnectStream, violation: &Violation) {
+        if let Some(http3) = self.0.take() {
+            http3.report(Cause::violation(Phase::Handshake, violation));
+            http3.refuse(stream.id());
+            stream.punish(&http3.quic, violation);
+        }
+    }
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        if let Some(http3) = &self.0 {
+            http3.report(lost(http3));
+        }
+    }
+}
 
 /// Drops a request whose client no longer wants an answer.
 fn given_up(http3: &Http3, stream: &mut ConnectStream) {
@@ -140,15 +204,28 @@ async fn ask(
     client: &[String],
     mut stream: ConnectStream,
     request: ConnectRequest,
+    unheard: Unheard,
 ) {
     let id = stream.id();
     // Only the client's SETTINGS say whether its sessions can share the connection; they may come after the request.
-    let settings = tokio::time::timeout(shared.limits.handshake_timeout, http3.peer_settings()).await;
-    if !matches!(settings, Ok(Some(_))) || http3.is_full() {
+    let settings = tokio::select! {
+        biased;
+        settings = tokio::time::timeout(shared.limits.handshake_timeout, http3.peer_settings()) => settings,
+        () = shared.closed() => return unheard.reject(&mut stream, closing(Phase::Handshake), ErrorCode::H3_REQUEST_REJECTED),
+    };
+    let ungrantable = match settings {
+        Ok(Some(_)) if http3.is_full() => Some(TOO_MANY_SESSIONS),
+        Ok(Some(_)) => None,
+        Ok(None) => Some(lost(&http3)),
+        Err(_elapsed) => Some(NO_SETTINGS),
+    };
+    if let Some(cause) = ungrantable {
         // One that cannot be granted costs as much as one that is taken back: there may be as many.
+        unheard.refused(cause);
         return given_up(&http3, &mut stream);
     }
     let Some(_pending) = Counted::within(&shared.pending, shared.limits.pending_requests) else {
+        unheard.refused(TOO_MANY_REQUESTS.with_status(503));
         http3.refuse(id);
         return answer_status(&mut stream, 503).await;
     };
@@ -160,8 +237,13 @@ async fn ask(
             answer: answering,
         };
         let mut requests = shared.requests();
+        // Under the lock: those that wait when the server closes are let go once.
+        if shared.is_closing() {
+            return unheard.reject(&mut stream, closing(Phase::Handshake), ErrorCode::H3_REQUEST_REJECTED);
+        }
         let key = requests.key();
         requests.waiting.insert(key, waiting);
+        unheard.heard();
         let shared = shared.clone();
         Entry { shared, key }
     };

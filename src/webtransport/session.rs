@@ -148,6 +148,8 @@ pub enum WebTransportEvent {
     RequestStreamEnded,
     /// Listener: the client of a request has gone, or its time is over. a: its key.
     RequestGone,
+    /// Listener: clients were not let in. `takeRefusals` says which, and why.
+    Refused,
     /// Listener, terminal: all its connections have ended. a: 1 if by a defect of ours.
     ListenerEnded,
 }

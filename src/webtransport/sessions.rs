@@ -110,6 +110,11 @@ impl Http3 {
         wanted
     }
 
+    /// Whether a request has come, whatever became of it.
+    pub(super) fn was_asked(&self) -> bool {
+        self.sessions().next > 0
+    }
+
     /// Enters a session, which gets the streams that came before it. `None` when the connection has too many.
     pub(crate) fn enter(&self, session: &Arc<Session>) -> Option<()> {
         let max_sessions = self.max_sessions();

@@ -1,7 +1,7 @@
 //! Serves one HTTP/3 connection, either role: SETTINGS, control streams, and each stream and datagram to its session.
 //! <https://www.rfc-editor.org/rfc/rfc9114#section-6>
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use quinn::{Connection, ConnectionError, SendStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::cause::{Cause, Phase};
 use super::connect_stream::ConnectStream;
 use super::control::{Critical, drain, once};
 use super::datagrams;
@@ -22,6 +23,7 @@ use super::http3::settings::Settings;
 use super::http3::stream_header::StreamHeader;
 use super::limits::{Role, Shares};
 use super::reading::Reading;
+use super::refusals::{Refusals, TOO_MANY_REQUESTS, closing};
 use super::sessions::Sessions;
 use super::streams::{Direction, ReceiveHalf, SendHalf, Stream};
 use super::underlying::Underlying;
@@ -70,6 +72,8 @@ pub(crate) struct Http3 {
     pub(super) underlying: Arc<Underlying>,
     /// Told when the last session has left.
     pub(super) emptied: Notify,
+    /// Of a server: where those are told of that get no session.
+    refusals: OnceLock<Arc<Refusals>>,
 }
 
 impl Http3 {
@@ -90,6 +94,7 @@ impl Http3 {
                 requests,
                 allowance: Arc::new(Allowance::new(Instant::now())),
                 emptied: Notify::new(),
+                refusals: OnceLock::new(),
             }),
             received,
         )
@@ -114,6 +119,18 @@ impl Http3 {
             self.underlying.clone(),
             self.limits(),
         )
+    }
+
+    /// Tells the operator of a server through these.
+    pub(super) fn report_to(&self, refusals: Arc<Refusals>) {
+        let _first_stays = self.refusals.set(refusals);
+    }
+
+    /// The client has not got what it asked for.
+    pub(super) fn report(&self, cause: Cause) {
+        if let Some(refusals) = self.refusals.get() {
+            refusals.add(self.quic.remote_address(), cause);
+        }
     }
 
     /// The peer has given up a stream or a request that no script has seen.
@@ -258,6 +275,9 @@ impl Http3 {
                 // The listener is too busy.
                 Err(error) => stream = *error.into_inner(),
             }
+            self.report(TOO_MANY_REQUESTS);
+        } else {
+            self.report(closing(Phase::Handshake));
         }
         self.refuse(id);
         stream.abort(ErrorCode::H3_REQUEST_REJECTED);

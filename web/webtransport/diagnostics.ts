@@ -1,6 +1,7 @@
 // The channels `webwire:webtransport:…`: what the operator hears of sessions, of servers, and of clients that have none.
 
 import { failureError, Topic, withoutCredentials } from '../diagnostics.js';
+import type { NativeRefusals } from './native.js';
 
 const topics = {
   open: new Topic('webwire:webtransport:open'),
@@ -89,12 +90,32 @@ interface AnyRequest {
   readonly url: string;
 }
 
+/** Where a client is. */
+interface Remote {
+  readonly address: string;
+  readonly port: number;
+}
+
 /** Why a request came to nothing: the answer's status, 0 without one, a code, and a text for people. */
 export type Refusal = readonly [status: number, code: string, text: string];
 
 export const CLOSING: Refusal = [0, 'ERR_SERVER_CLOSED', 'the server closes'];
 export const GONE: Refusal = [0, 'ERR_REQUEST_GONE', 'the client has gone, or the time for an answer is up'];
 export const HOOK_FAILED: Refusal = [500, 'ERR_REQUEST_HOOK', 'onRequest has thrown'];
+export const TOO_MANY_SESSIONS: Refusal = [
+  0,
+  'ERR_TOO_MANY_SESSIONS',
+  'the connection has as many sessions as it may have',
+];
+/** Of plain requests. */
+export const CLOSING_ANSWERED: Refusal = [503, 'ERR_SERVER_CLOSED', 'the server closes'];
+export const NO_RESPONSE: Refusal = [500, 'ERR_REQUEST_HOOK', 'onRequest did not return a Response that can be sent'];
+export const NOT_SERVED: Refusal = [404, 'ERR_NOT_SERVED', 'onRequest has not answered the request'];
+export const NO_URL: Refusal = [400, 'ERR_HANDSHAKE_REQUEST', 'the request is for no URL'];
+export const FORBIDDEN: Refusal = [501, 'ERR_HANDSHAKE_REQUEST', 'the request has a method that scripts may not hear'];
+export const LATE: Refusal = [503, 'ETIMEDOUT', 'the time for an answer is up'];
+export const GIVEN_UP: Refusal = [0, 'ERR_REQUEST_HOOK', 'the answer of onRequest can not be sent'];
+export const DEFECT: Refusal = [0, 'ERR_INTERNAL', 'an internal error ended the request'];
 
 /** The application's own word. */
 export const rejected = (status: number): Refusal => [status, 'ERR_REJECTED', 'the application rejects the request'];
@@ -112,11 +133,38 @@ export function publishConnection(server: object, request: AnyRequest | undefine
   if (topics.connection.wanted) topics.connection.publish({ server, request, webtransport }, request?.url ?? '');
 }
 
-export function publishReject(server: object, request: AnyRequest | undefined, [status, code, text]: Refusal): void {
+/** A request that JavaScript has heard of; `remote` is where its client is. */
+export function publishReject(
+  server: object,
+  request: AnyRequest | undefined,
+  [status, code, text]: Refusal,
+  { address, port }: Remote,
+): void {
   if (!topics.reject.wanted) return;
-  const detail = { phase: 'handshake', code, ...(status === 0 ? {} : { status }) };
+  const detail = { phase: 'handshake', code, address, port, ...(status === 0 ? {} : { status }) };
   const error = failureError(`${code}: ${text}`, detail);
-  topics.reject.publish({ server, request, error }, request?.url ?? '', error.message);
+  topics.reject.publish({ server, request, error }, request?.url ?? '', error.phase, error.message);
+}
+
+/** Clients that the native core has not let in; see `WebTransportRefusals` of `src/webtransport/listener.rs`. */
+export function publishRefusals(
+  server: object,
+  native: { takeRefusals(): NativeRefusals; dropRefusals(): void },
+): void {
+  if (!topics.reject.wanted) {
+    native.dropRefusals();
+    return;
+  }
+  const { clients, more } = native.takeRefusals();
+  clients.forEach((fields, index) => {
+    const [status, phase = '', code = '', address = '', port, ...text] = fields.split('\0');
+    const answered = status === '0' ? {} : { status: Number(status) };
+    const detail = { phase, code, address, port: Number(port), ...answered };
+    const error = failureError(`${code}: ${text.join('\0')}`, detail);
+    const isLast = index === clients.length - 1;
+    const message = { server, request: undefined, error, ...(isLast && more > 0 ? { more } : {}) };
+    topics.reject.publish(message, address, Number(port), phase, error.message);
+  });
 }
 
 export function publishServerClose(server: object): void {

@@ -31,12 +31,29 @@ export interface NativeSession {
 }
 
 export interface NativeListener {
-  accept(hub: unknown, id: number, key: number, protocol: string | undefined, headers: string[]): NativeSession | null;
+  accept(
+    hub: unknown,
+    id: number,
+    key: number,
+    protocol: string | undefined,
+    headers: string[],
+  ): NativeSession | number;
   reject(key: number, status: number, headers: string[], body: string): boolean;
   takeRequestStream(hub: unknown, id: number, key: number): NativeRequestStream | null;
   setCertificates(certificates: NamedCertificate[]): void;
+  takeRefusals(): NativeRefusals;
+  dropRefusals(): void;
   sessions(): number;
   close(timeoutMs: number, code: number, reason: string): void;
+}
+
+/** The `accept` of a request whose connection has as many sessions as it may have. */
+export const FULL = 1;
+
+/** Clients that were not let in, and how many came behind them. */
+export interface NativeRefusals {
+  readonly clients: readonly string[];
+  readonly more: number;
 }
 
 /** A plain HTTP/3 request: its content, and its answer. */
@@ -119,6 +136,7 @@ type EventName =
   | 'PlainRequest'
   | 'RequestStreamEnded'
   | 'RequestGone'
+  | 'Refused'
   | 'ListenerEnded';
 
 export const {

@@ -7,6 +7,19 @@ import { type Dispatch, hub, type Registration } from '../hub.js';
 import { CLIENT_TLS_FIELDS, type ClientTls, parseClientTls } from '../server-tls.js';
 import { ReadableStream } from '../streams.js';
 import { BufferSource, isObject } from '../webidl.js';
+import {
+  DEFECT,
+  FORBIDDEN,
+  GIVEN_UP,
+  GONE,
+  HOOK_FAILED,
+  LATE,
+  NO_RESPONSE,
+  NO_URL,
+  NOT_SERVED,
+  publishReject,
+  type Refusal,
+} from './diagnostics.js';
 import { parseHeaders } from './headers.js';
 import { Kind, type NativeListener, type NativeRequestStream } from './native.js';
 import { type ServerAddress, serverAddress } from './request.js';
@@ -19,24 +32,18 @@ const PIECE = 64 * 1024;
 /** The largest chunk of content that a read without a buffer of its own gets. */
 const CHUNK = 64 * 1024;
 
-const BAD_REQUEST = 400;
-const NOT_FOUND = 404;
-const INTERNAL_SERVER_ERROR = 500;
-const NOT_IMPLEMENTED = 501;
-const SERVICE_UNAVAILABLE = 503;
-
 /** What `new Request` refuses. https://fetch.spec.whatwg.org/#forbidden-method */
 const FORBIDDEN_METHOD = /^(connect|trace|track)$/i;
 /** https://fetch.spec.whatwg.org/#null-body-status */
 const NULL_BODY_STATUSES: ReadonlySet<number> = new Set([204, 205, 304]);
 
-/** The `a` of `RequestStreamEnded`, and what the script is told. */
-const ENDS: readonly [message: string, name: string][] = [
-  ['the request has been answered', 'AbortError'],
-  ['an internal error ended the request', 'OperationError'],
-  ['the client has gone', 'AbortError'],
-  ['the time for an answer is up', 'TimeoutError'],
-  ['the answer was given up', 'AbortError'],
+/** The `a` of `RequestStreamEnded`: what the script is told, and the operator if there was no answer. */
+const ENDS: readonly [message: string, name: string, refusal: Refusal][] = [
+  ['the request has been answered', 'AbortError', GONE],
+  ['an internal error ended the request', 'OperationError', DEFECT],
+  ['the client has gone', 'AbortError', GONE],
+  ['the time for an answer is up', 'TimeoutError', LATE],
+  ['the answer was given up', 'AbortError', GIVEN_UP],
 ];
 const ANSWERED = 0;
 
@@ -70,8 +77,15 @@ export function warn(error: unknown): void {
 }
 
 export class PlainRequest {
+  readonly #server: object;
   readonly #registration: Registration;
   readonly #native: NativeRequestStream | null;
+  /** As the native core says it. */
+  readonly #lines: readonly string[];
+  /** What the script has heard of, until there is an answer. */
+  #request: Request | undefined;
+  /** There is an answer, or the operator knows why there is none of the script's. */
+  #isDecided = false;
   readonly #gone = new AbortController();
   #content: ReadableByteStreamController | undefined;
   /** A write waits for room. */
@@ -80,33 +94,29 @@ export class PlainRequest {
   /** Why nothing more comes. */
   #end: DOMException | undefined;
 
-  private constructor(listener: NativeListener, key: number) {
+  /** The request that the listener of `server` knows as `key`; `text` is that of its event `PlainRequest`. */
+  constructor(server: object, listener: NativeListener, key: number, text: string) {
+    this.#server = server;
+    this.#lines = text.split('\n');
     this.#registration = hub.register(this, PlainRequest.#dispatch);
     // The server keeps the process alive.
     this.#registration.unref();
     this.#native = listener.takeRequestStream(hub.native, this.#registration.id, key);
-    if (this.#native === null) this.#registration.close();
+    if (this.#native !== null) return;
+    this.#registration.close();
+    this.#publishReject(GONE);
   }
 
-  /** Serves the request that the listener knows as `key`; `text` is that of its event `PlainRequest`. */
-  static serve(listener: NativeListener, key: number, text: string, empty: boolean, onRequest: OnRequest): void {
-    const served = new PlainRequest(listener, key);
-    if (served.#native !== null) void served.#serve(text, empty, onRequest);
-  }
-
-  /** Refuses it: the server closes. */
-  static refuse(this: void, listener: NativeListener, key: number): void {
-    new PlainRequest(listener, key).#respond(SERVICE_UNAVAILABLE);
-  }
-
-  async #serve(text: string, empty: boolean, onRequest: OnRequest): Promise<void> {
-    const [method = '', authority, path, address = '', port, ...behind] = text.split('\n');
+  /** Answers it with what the script's hook returns. */
+  async serve(empty: boolean, onRequest: OnRequest): Promise<void> {
+    if (this.#native === null) return;
+    const [method = '', authority, path, address = '', port, ...behind] = this.#lines;
     const tls = parseClientTls(behind.splice(0, CLIENT_TLS_FIELDS));
     const url = `https://${authority}${path}`;
-    if (!URL.canParse(url)) return this.#respond(BAD_REQUEST);
-    if (FORBIDDEN_METHOD.test(method)) return this.#respond(NOT_IMPLEMENTED);
+    if (!URL.canParse(url)) return this.refuse(NO_URL);
+    if (FORBIDDEN_METHOD.test(method)) return this.refuse(FORBIDDEN);
     const isBodiless = empty || method === 'GET' || method === 'HEAD';
-    if (isBodiless) this.#native?.stop();
+    if (isBodiless) this.#native.stop();
     let answer: unknown;
     try {
       const request = new Request(url, {
@@ -115,14 +125,15 @@ export class PlainRequest {
         signal: this.#gone.signal,
         ...(isBodiless ? {} : { body: this.#body(), duplex: 'half' }),
       } as RequestInit);
+      this.#request = request;
       const info: RequestInfo = { remoteAddress: serverAddress(address, Number(port)), tls };
       answer = await onRequest(request as never, info as never);
     } catch (error) {
       // To fail with its client is no fault of the handler.
       if (this.#end === undefined) warn(error);
-      return this.#respond(INTERNAL_SERVER_ERROR);
+      return this.refuse(HOOK_FAILED);
     }
-    if (answer === undefined) return this.#respond(NOT_FOUND);
+    if (answer === undefined) return this.refuse(NOT_SERVED);
     try {
       await this.#answer(answer, method === 'HEAD');
     } catch (error) {
@@ -131,17 +142,31 @@ export class PlainRequest {
     }
   }
 
-  /** An answer without content, unless there is one already. */
-  #respond(status: number): void {
+  /** An answer without content. */
+  refuse(refusal: Refusal): void {
+    this.#publishReject(refusal);
     this.#native?.stop();
-    this.#native?.respond(status, []);
+    this.#native?.respond(refusal[0], []);
     this.#native?.finish();
+  }
+
+  #publishReject(refusal: Refusal): void {
+    if (this.#isDecided) return;
+    const request = this.#request;
+    this.#decide();
+    const [, , , address = '', port] = this.#lines;
+    publishReject(this.#server, request, refusal, { address, port: Number(port) });
+  }
+
+  #decide(): void {
+    this.#isDecided = true;
+    this.#request = undefined;
   }
 
   async #answer(answer: unknown, isHead: boolean): Promise<void> {
     if (!isResponse(answer) || answer.status < 200 || answer.status > 599 || answer.body?.locked) {
       warn(new TypeError('onRequest did not return a Response that can be sent'));
-      return this.#respond(INTERNAL_SERVER_ERROR);
+      return this.refuse(NO_RESPONSE);
     }
     const { status, body } = answer;
     const headers = [...answer.headers];
@@ -150,6 +175,7 @@ export class PlainRequest {
       await body?.cancel(this.#gone.signal.reason);
       return;
     }
+    this.#decide();
     native.respond(status, headers.flat());
     if (body === null || isHead || NULL_BODY_STATUSES.has(status)) {
       native.finish();
@@ -236,9 +262,10 @@ export class PlainRequest {
   }
 
   #ended(how: number): void {
-    const [message, name] = ENDS[how] ?? ['the request has ended', 'AbortError'];
+    const [message, name, refusal] = ENDS[how] ?? ['the request has ended', 'AbortError', GONE];
     const reason = new DOMException(message, name);
     this.#end = reason;
+    this.#publishReject(refusal);
     // Content that has come is still there to be read.
     this.#pull();
     if (how !== ANSWERED) this.#gone.abort(reason);

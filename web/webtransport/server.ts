@@ -10,18 +10,21 @@ import { convertCertificates } from '../server-tls.js';
 import { defineInterface, requireArguments } from '../webidl.js';
 import {
   CLOSING,
+  CLOSING_ANSWERED,
   GONE,
   HOOK_FAILED,
   publishConnection,
   publishListening,
+  publishRefusals,
   publishReject,
   publishRequest,
   publishServerClose,
   publishServerError,
   type Refusal,
   rejected,
+  TOO_MANY_SESSIONS,
 } from './diagnostics.js';
-import { Kind, NativeListener } from './native.js';
+import { FULL, Kind, NativeListener } from './native.js';
 import { isResponse, PlainRequest, type RequestInfo, warn } from './plain-request.js';
 import {
   type Answering,
@@ -163,14 +166,23 @@ export class WebTransportServer extends EventTarget {
     this.#incoming.clear();
     this.#incoming.end();
     for (const request of this.#unanswered.values()) {
-      publishReject(this, request, CLOSING);
+      this.#publishReject(request, CLOSING);
       endRequest(request);
     }
     this.#unanswered.clear();
   }
 
+  #publishReject(request: WebTransportRequest, refusal: Refusal): void {
+    publishReject(this, request, refusal, request.remoteAddress);
+  }
+
   #requested(key: number, text: string): void {
     const request = createRequest(this.#answering, key, text);
+    // The network hears of the end as well, and refuses it.
+    if (this.#state !== 'listening') {
+      this.#publishReject(request, CLOSING);
+      return;
+    }
     this.#unanswered.set(key, request);
     publishRequest(this, request);
     if (this.#onRequest === undefined) this.#incoming.add(request);
@@ -212,24 +224,32 @@ export class WebTransportServer extends EventTarget {
 
   readonly #answering: Answering = {
     accept: (key, request, protocol, headers) => {
-      this.#unanswered.delete(key);
-      const session = Session.accepted(protocol ?? '', (id) =>
-        this.#native.accept(hub.native, id, key, protocol, headers),
-      );
+      const isKnown = this.#unanswered.delete(key);
+      let refusal = GONE;
+      const session = Session.accepted(protocol ?? '', (id) => {
+        const accepted = this.#native.accept(hub.native, id, key, protocol, headers);
+        if (typeof accepted !== 'number') return accepted;
+        if (accepted === FULL) refusal = TOO_MANY_SESSIONS;
+        return null;
+      });
       const socket = adopt(session, request.url);
       if (session.isOpen) publishConnection(this, request, socket);
+      else if (isKnown) this.#publishReject(request, refusal);
       return socket;
     },
     reject: (key, status, headers, body) => {
-      publishReject(this, this.#unanswered.get(key), this.#refusal ?? rejected(status));
+      const request = this.#unanswered.get(key);
+      // Without one, it has been told of already.
+      if (request !== undefined) this.#publishReject(request, this.#refusal ?? rejected(status));
       this.#unanswered.delete(key);
       this.#native.reject(key, status, headers, body);
     },
   };
 
   #plainRequested(key: number, text: string, empty: boolean): void {
-    if (this.#state !== 'listening' || this.#onRequest === undefined) PlainRequest.refuse(this.#native, key);
-    else PlainRequest.serve(this.#native, key, text, empty, this.#hearPlain);
+    const plain = new PlainRequest(this, this.#native, key, text);
+    if (this.#state !== 'listening' || this.#onRequest === undefined) plain.refuse(CLOSING_ANSWERED);
+    else void plain.serve(empty, this.#hearPlain);
   }
 
   static #dispatch: Dispatch<WebTransportServer> = (server, kind, a, b, payload) => {
@@ -250,7 +270,7 @@ export class WebTransportServer extends EventTarget {
         break;
       }
       case Kind.Request:
-        if (server.#state === 'listening') server.#requested(a, payload.text());
+        server.#requested(a, payload.text());
         break;
       case Kind.PlainRequest:
         server.#plainRequested(a, payload.text(), b !== 0);
@@ -261,9 +281,12 @@ export class WebTransportServer extends EventTarget {
         if (request === undefined) break;
         server.#incoming.remove(request);
         endRequest(request);
-        publishReject(server, request, GONE);
+        server.#publishReject(request, GONE);
         break;
       }
+      case Kind.Refused:
+        publishRefusals(server, server.#native);
+        break;
       case Kind.ListenerEnded:
         server.#stop();
         server.#state = 'closed';

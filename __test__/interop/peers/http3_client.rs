@@ -69,6 +69,7 @@ async fn run(client: Client, exercise: &str) {
         "unread" => unread(client).await,
         "cancelled" => cancelled(client).await,
         "late" => late(client).await,
+        "two-sessions" => two_sessions(client).await,
         other => panic!("no exercise {other}"),
     }
 }
@@ -274,4 +275,25 @@ async fn late(mut client: Client) {
     let mut stream = ask(&mut client, request(Method::GET, "/late")).await;
     stream.finish().await.unwrap();
     assert_eq!(stream.recv_response().await.unwrap().status().as_u16(), 503);
+}
+
+/// Asks for two sessions at once on a connection that may have one.
+async fn two_sessions(mut client: Client) {
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        let connect = request(Method::CONNECT, "/").extension(h3::ext::Protocol::WEB_TRANSPORT);
+        asked.push(ask(&mut client, connect).await);
+    }
+    // Whichever the server has read first.
+    let mut granted = 0;
+    for stream in &mut asked {
+        match stream.recv_response().await {
+            Ok(response) => {
+                assert_eq!(response.status(), StatusCode::OK);
+                granted += 1;
+            }
+            Err(error) => assert!(error.to_string().contains("H3_REQUEST_REJECTED"), "{error}"),
+        }
+    }
+    assert_eq!(granted, 1);
 }
