@@ -1,5 +1,5 @@
-//! Why there is no session, or no longer. A script gets a `WebTransportError` with a text for people; what can be told apart
-//! is for the operator, who reads it on a diagnostics channel.
+//! Why there is no session, or no longer: for the operator, who reads it on a diagnostics channel. A script gets a
+//! `WebTransportError`, which says nothing of it when there never was a session.
 
 use std::borrow::Cow;
 use std::io;

@@ -325,7 +325,7 @@ async fn ask(
             let refused = match unanswered {
                 Unanswered::Refused(refused) => refused,
                 Unanswered::Violation(violation) => {
-                    stream.punish(&http3.quic, &violation);
+                    stream.punish_and_flush(&http3.quic, &violation).await;
                     Refused::Everywhere(Cause::violation(Phase::Request, &violation))
                 }
             };

@@ -18,6 +18,7 @@ use super::http3::{Scope, Violation};
 use super::limits::{CLOSE_TIMEOUT, LAST_ACKNOWLEDGEMENTS};
 use super::session::WebTransportEvent;
 use super::streams::Direction;
+use super::task::flushed;
 use crate::hub::Payload;
 
 /// The most that is read from a CONNECT stream at once.
@@ -93,9 +94,9 @@ impl ConnectStream {
 
     /// Ends both directions with a code.
     pub(crate) fn abort(&mut self, code: ErrorCode) {
+        self.frames.stop(code);
         // An error means that it has ended already.
         let _ended = self.send.reset(varint(code));
-        self.frames.stop(code);
     }
 
     /// Ends what the violation says: this stream or the connection.
@@ -104,6 +105,21 @@ impl ConnectStream {
             Scope::Stream => self.abort(violation.code),
             Scope::Connection => connection.close(varint(violation.code), violation.rule.as_bytes()),
         }
+    }
+
+    /// The same, and waits until it is on the wire: a connection that is closed at once would not say it.
+    pub(crate) async fn punish_and_flush(&mut self, connection: &quinn::Connection, violation: &Violation) {
+        match violation.scope {
+            Scope::Stream => self.abort_and_flush(connection, violation.code).await,
+            Scope::Connection => self.punish(connection, violation),
+        }
+    }
+
+    /// Ends both directions with a code and waits until that is on the wire.
+    async fn abort_and_flush(&mut self, connection: &quinn::Connection, code: ErrorCode) {
+        let before = connection.stats().frame_tx.reset_stream;
+        self.abort(code);
+        flushed(connection, |sent| sent.reset_stream > before).await;
     }
 }
 
@@ -145,6 +161,21 @@ impl FrameStream {
     async fn read_rest(&mut self) {
         while let Ok(Some(_)) = self.receive.read_chunk(PIECE, true).await {}
     }
+
+    /// Waits for the end of the stream, and says whether the peer sends more data before it. Cancel safe.
+    async fn has_more(&mut self) -> bool {
+        loop {
+            match self.next().await {
+                Ok(Some(Frame::Data(data))) if data.is_empty() => {}
+                // What can't be read as frames is more, too.
+                Ok(Some(Frame::Data(_))) | Err(Broken::Violation(_)) => return true,
+                // Trailers have no meaning here.
+                Ok(Some(Frame::Headers(_))) => {}
+                Ok(Some(Frame::Settings(_) | Frame::Goaway(_))) => unreachable!("a request's decoder refuses them"),
+                Ok(None) | Err(Broken::Reset(_) | Broken::Lost(_)) => return false,
+            }
+        }
+    }
 }
 
 /// How a session ended.
@@ -152,9 +183,18 @@ enum End {
     /// By us.
     Local(Close),
     /// By the peer, in good order.
-    Remote { code: u32, reason: String },
+    Remote { code: u32, reason: String, rest: Rest },
     /// By a fault.
     Broken(Broken),
+}
+
+/// What comes behind a peer's word that the session has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    /// Nothing so far.
+    Nothing,
+    /// More data, which must not be: draft 14, section 6.
+    Data,
 }
 
 /// Runs an established session until it has ended, and tells JavaScript of it, except for the terminal event.
@@ -205,21 +245,27 @@ pub(crate) async fn run(session: &Arc<Session>, mut stream: ConnectStream) {
             })
             .await;
         }
-        End::Remote { code, reason } => {
+        End::Remote { code, reason, rest } => {
             // What its streams have to say comes first: the last bytes, or that everything has arrived.
             session.end(LAST_ACKNOWLEDGEMENTS).await;
             session.tell_stats();
             let reason = Payload::Text(&reason);
             session.port.emit(WebTransportEvent::Closed, code, 0, reason);
-            // An error means that the peer wants no answer.
-            let _ended = stream.send.finish();
-            let _late = tokio::time::timeout(CLOSE_TIMEOUT, stream.frames.read_rest()).await;
+            // Our direction ends after the peer's: once it has ended it can't be reset any more.
+            let has_more = async { rest == Rest::Data || stream.frames.has_more().await };
+            if let Ok(true) = tokio::time::timeout(CLOSE_TIMEOUT, has_more).await {
+                let code = ErrorCode::H3_MESSAGE_ERROR;
+                stream.abort_and_flush(&session.connection, code).await;
+            } else {
+                // An error means that the peer wants no answer.
+                let _ended = stream.send.finish();
+            }
         }
         End::Broken(broken) => {
             session.end(Duration::ZERO).await;
             broken.cause(Phase::Session).emit(&session.port);
             if let Broken::Violation(violation) = &broken {
-                stream.punish(&session.connection, violation);
+                stream.punish_and_flush(&session.connection, violation).await;
             } else {
                 stream.abort(ErrorCode::H3_REQUEST_CANCELLED);
             }
@@ -264,13 +310,17 @@ async fn read_capsules(session: &Session, frames: &mut FrameStream) -> End {
                 return End::Remote {
                     code: 0,
                     reason: String::new(),
+                    rest: Rest::Nothing,
                 };
             }
             Err(broken) => return End::Broken(broken),
         };
         loop {
             match decoder.decode(&mut bytes) {
-                Ok(Some(Capsule::CloseSession { code, reason })) => return End::Remote { code, reason },
+                Ok(Some(Capsule::CloseSession { code, reason })) => {
+                    let rest = if bytes.is_empty() { Rest::Nothing } else { Rest::Data };
+                    return End::Remote { code, reason, rest };
+                }
                 Ok(Some(Capsule::DrainSession)) => {
                     session.port.emit(WebTransportEvent::Draining, 0, 0, Payload::None);
                 }

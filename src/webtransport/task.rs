@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use quinn::{Connection, ConnectionError, SendStream};
+use quinn::{Connection, ConnectionError, FrameStats, SendStream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -352,8 +352,13 @@ impl Drop for CloseOnDrop<'_> {
 /// Closes a connection in good order and waits until that is on the wire, so that the process may end.
 pub(crate) async fn shut_down(connection: &Connection) {
     connection.close(varint(ErrorCode::H3_NO_ERROR), b"");
+    flushed(connection, |sent| sent.connection_close > 0).await;
+}
+
+/// Waits, but not for long, until the frames on the wire are such; quinn does not tell.
+pub(crate) async fn flushed(connection: &Connection, are_sent: impl Fn(&FrameStats) -> bool) {
     for _ in 0..FLUSH_LOOKS {
-        if connection.stats().frame_tx.connection_close > 0 {
+        if are_sent(&connection.stats().frame_tx) {
             return;
         }
         tokio::time::sleep(FLUSH_LOOK).await;

@@ -22,8 +22,10 @@ use crate::webtransport::http3::flow_control::{Limits, Said};
 use crate::webtransport::http3::frame::{self, Carrier, Frame, FrameDecoder};
 use crate::webtransport::http3::settings::Settings;
 use crate::webtransport::http3::stream_header;
+use crate::webtransport::http3::varint as integer;
 use crate::webtransport::session::{WebTransportEvent, WebTransportSession};
 
+mod endings;
 mod limits;
 mod sharing;
 
@@ -36,6 +38,15 @@ const INITIAL: Limits = Limits {
 /// What a server says that lets so many sessions share a connection.
 fn shared(sessions: u64) -> Vec<u8> {
     Settings::ours(sessions, Some(INITIAL))
+}
+
+/// A capsule of any kind, in a frame of its own.
+fn capsule(kind: u64, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    integer::write(&mut out, kind);
+    integer::write(&mut out, payload.len() as u64);
+    out.extend_from_slice(payload);
+    frame::data(&out)
 }
 
 fn listen() -> Endpoint {

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::webtransport::http3::flow_control::Unit;
-use crate::webtransport::http3::varint as integer;
 use crate::webtransport::streams::Direction;
 
 /// What ends only its session: the others of the connection live on.
@@ -18,14 +17,6 @@ async fn ends_its_session(code: ErrorCode, violate: impl AsyncFn(&Served, &mut A
     clients.hear(&first, WebTransportEvent::Ended).await;
     other.close();
     others.closed().await;
-}
-
-fn capsule(kind: u64, payload: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    integer::write(&mut out, kind);
-    integer::write(&mut out, payload.len() as u64);
-    out.extend_from_slice(payload);
-    frame::data(&out)
 }
 
 #[test]
