@@ -167,7 +167,10 @@ export class WebTransport {
     context: BufferSource,
     outputLength: number,
   ): Promise<Uint8Array<ArrayBuffer>>;
-  /** Fulfilled when the session is established; rejects with WebTransportError. */
+  /**
+   * Fulfilled when the session is established. Rejects with a WebTransportError that is the same for all failures: scripts are
+   * not to learn what is where. The diagnostics channel `webwire:webtransport:error` and `NODE_DEBUG=webwire` tell the cause.
+   */
   readonly ready: Promise<undefined>;
   readonly reliability: WebTransportReliabilityMode;
   readonly congestionControl: WebTransportCongestionControl;

@@ -1,5 +1,6 @@
 // Both ends of a session in this process: what the tests of this folder begin with.
 
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import webwire from '../../index.js';
 import { createCertificate } from '../helpers/certificate.mjs';
 
@@ -39,6 +40,18 @@ export async function openSession(context, { accept, ...options } = {}) {
   await client.ready;
   context.after(() => client.close());
   return { client, server, listener };
+}
+
+/** What scripts hear when a session can't be established, whatever the cause. */
+export const NOT_ESTABLISHED = { name: 'WebTransportError', message: 'Opening handshake failed.', source: 'session' };
+
+/** What the operator hears: from now on, the cause of each session's failure. */
+export function hearCauses(context) {
+  const causes = new Map();
+  const hear = ({ webtransport, error }) => causes.set(webtransport, error);
+  subscribe('webwire:webtransport:error', hear);
+  context.after(() => unsubscribe('webwire:webtransport:error', hear));
+  return causes;
 }
 
 /** The next value of a readable stream, whose lock is given back. */

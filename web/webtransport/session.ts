@@ -45,6 +45,8 @@ type Awaitable<Value> = Value | Promise<Value>;
 type Make<Stream> = (session: Session, ids: StreamIds, options?: SendPlaceOptions) => Stream;
 
 const MAX_REASON_BYTES = 1024;
+/** What scripts hear of every failure to establish a session, in Chromium's words. */
+const HANDSHAKE_FAILED = 'Opening handshake failed.';
 
 export class Session {
   readonly #registration: Registration;
@@ -370,7 +372,9 @@ export class Session {
   #fail(cause: Cause): void {
     if (this.isOver) return;
     this.#cause = cause;
-    this.#cleanUp(sessionError(cause.text));
+    // Why there is no session would tell a script what is where on the network: the operator hears of it.
+    const isOurs = this.isOpen || cause === ABORTED || cause === CLIENT_GONE;
+    this.#cleanUp(sessionError(isOurs ? cause.text : HANDSHAKE_FAILED));
     this.#observer?.failed(cause);
   }
 
