@@ -35,7 +35,7 @@ export interface WebTransportHash {
 export interface WebTransportOptions extends TlsOptions {
   /**
    * Whether the session may share an HTTP/3 connection with others of the same thread that allow it too, go to the same
-   * host and port, and have the same options for TLS, streams and `idleTimeoutMs`; false by default. Both ends then limit
+   * host and port, and have the same options for TLS, streams, `idleTimeoutMs` and `localAddress`; false by default. Both ends then limit
    * what each session may use up, so that none holds up another. A server that does not know such limits, or lets no more
    * sessions share a connection, gets a further connection.
    */
@@ -61,6 +61,11 @@ export interface WebTransportOptions extends TlsOptions {
   protocols?: string[];
   /** How long the server may be silent before the session fails, in milliseconds: at first 30 000. Not in the standard. */
   idleTimeoutMs?: number;
+  /**
+   * The address of this machine to connect from, an IP address. Only the server's addresses of its family are tried. Sessions that
+   * share a connection have the same one. Not in the standard.
+   */
+  localAddress?: string;
 }
 
 /** https://www.w3.org/TR/webtransport/#dictdef-webtransportcloseinfo */

@@ -103,6 +103,7 @@ test('sessions that are asked for at once share a connection', async (context) =
 for (const [what, other] of [
   ['does not allow pooling', { allowPooling: false }],
   ['has another time for silence', { idleTimeoutMs: 20_000 }],
+  ['names the address that it comes from', { localAddress: '127.0.0.1' }],
   ['trusts in another way', { rejectUnauthorized: false }],
 ]) {
   test(`a session that ${what} has a connection of its own`, async (context) => {

@@ -120,6 +120,12 @@ impl Cause {
         Self::new(Phase::Connect, system_code(error), error.to_string())
     }
 
+    /// The host has no address of the local address's family.
+    pub(crate) fn other_family() -> Self {
+        let message = "the host has no address of localAddress's family";
+        Self::new(Phase::Connect, "EADDRNOTAVAIL", message)
+    }
+
     /// The time for all steps together was up in this one.
     pub(crate) fn timed_out(phase: Phase) -> Self {
         Self::new(phase, "ETIMEDOUT", "the server did not answer in time")

@@ -41,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) server_certificate_hashes: Option<Vec<Hash>>,
     /// A peer that is silent for so long is gone.
     pub(crate) idle_timeout_ms: u32,
+    /// The address of this machine to connect from.
+    pub(crate) local_address: Option<String>,
     /// What the application asks of QUIC.
     pub(crate) preferences: Preferences,
     /// Trust and identity.
@@ -77,14 +79,18 @@ impl TryFrom<Options> for Target {
             request,
             server_certificate_hashes,
             idle_timeout_ms,
+            local_address,
             preferences,
             tls,
             pooling,
         } = options;
+        let local_address = local_address.map(|address| address.parse()).transpose();
+        let local_address = local_address.map_err(|_| refused("localAddress is not an IP address".into()))?;
         let key = (pooling == Pooling::Shared).then(|| Key {
             host: host.clone(),
             port,
             idle_timeout_ms,
+            local_address,
             preferences,
             tls: tls.clone(),
         });
@@ -101,6 +107,7 @@ impl TryFrom<Options> for Target {
         let address = Address {
             host,
             port,
+            local_address,
             server_name,
             config,
         };

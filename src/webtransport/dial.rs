@@ -1,7 +1,7 @@
 //! A client's QUIC connection: the addresses of a name, tried one after the other.
 //! <https://www.rfc-editor.org/rfc/rfc8305#section-5>
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,16 +22,26 @@ const MAX_ADDRESSES: usize = 8;
 pub(super) struct Address {
     pub(super) host: String,
     pub(super) port: u16,
+    /// The address of this machine to connect from.
+    pub(super) local_address: Option<IpAddr>,
     /// What the certificate has to name.
     pub(super) server_name: String,
     pub(super) config: ClientConfig,
 }
 
-/// The addresses of the host that are to be tried.
+/// The addresses of the host that are to be tried: only those of the local address's family, where that is named.
 pub(super) async fn resolve(target: &Address) -> Result<Vec<SocketAddr>, Cause> {
     let addresses = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
     let addresses = addresses.map_err(|error| Cause::unknown_host(&error))?;
-    Ok(addresses.take(MAX_ADDRESSES).collect())
+    let Some(local) = target.local_address else {
+        return Ok(addresses.take(MAX_ADDRESSES).collect());
+    };
+    let same = addresses.filter(|address| address.is_ipv4() == local.is_ipv4());
+    let same: Vec<_> = same.take(MAX_ADDRESSES).collect();
+    if same.is_empty() {
+        return Err(Cause::other_family());
+    }
+    Ok(same)
 }
 
 /// A QUIC connection to the first of these addresses that answers, and the endpoint that carries it.
@@ -42,7 +52,7 @@ pub(super) async fn dial(target: &Address, addresses: Vec<SocketAddr>) -> Result
         attempts.spawn(attempt(
             target.config.clone(),
             target.server_name.clone(),
-            address,
+            (target.local_address, address),
             wait,
         ));
         wait += if address.ip().is_loopback() {
@@ -66,14 +76,14 @@ pub(super) async fn dial(target: &Address, addresses: Vec<SocketAddr>) -> Result
 async fn attempt(
     config: ClientConfig,
     server_name: String,
-    address: SocketAddr,
+    (local, address): (Option<IpAddr>, SocketAddr),
     wait: Duration,
 ) -> Result<(Connection, Arc<Endpoint>), Cause> {
     // A sleep of nothing still lasts until the timer's next millisecond.
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
-    let endpoint = endpoint::for_clients(address).map_err(|error| Cause::system(&error))?;
+    let endpoint = endpoint::for_clients(address, local).map_err(|error| Cause::system(&error))?;
     let connecting = endpoint.connect_with(config, address, &server_name);
     let connecting = connecting.map_err(|error| Cause::new(Phase::Connect, "ERR_QUIC", error.to_string()))?;
     let connection = connecting.await.map_err(|error| Cause::lost(Phase::Connect, &error))?;

@@ -1,5 +1,6 @@
 //! The UDP sockets under QUIC: one for each server, and those that all clients share.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -9,20 +10,20 @@ use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, ServerConfig};
 use super::direct::EndpointRuntime;
 use super::limits::CLOSE_TIMEOUT;
 
-/// The endpoint that all clients of the process share, one for each IP version; its socket is closed with the last
-/// session. Must be called on the runtime.
-pub(crate) fn for_clients(remote: SocketAddr) -> std::io::Result<Arc<Endpoint>> {
-    static V4: Mutex<Weak<Endpoint>> = Mutex::new(Weak::new());
-    static V6: Mutex<Weak<Endpoint>> = Mutex::new(Weak::new());
-    let (shared, any): (_, IpAddr) = match remote {
-        SocketAddr::V4(_) => (&V4, Ipv4Addr::UNSPECIFIED.into()),
-        SocketAddr::V6(_) => (&V6, Ipv6Addr::UNSPECIFIED.into()),
-    };
-    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(endpoint) = shared.upgrade() {
+/// The endpoint that all clients of the process share, one for each IP version, and for each address that they come from where
+/// they name one; its socket is closed with the last session. Must be called on the runtime.
+pub(crate) fn for_clients(remote: SocketAddr, local: Option<IpAddr>) -> std::io::Result<Arc<Endpoint>> {
+    static SHARED: Mutex<BTreeMap<IpAddr, Weak<Endpoint>>> = Mutex::new(BTreeMap::new());
+    let local = local.unwrap_or(match remote {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    });
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(endpoint) = shared.get(&local).and_then(Weak::upgrade) {
         return Ok(endpoint);
     }
-    let socket = socket(SocketAddr::new(any, 0))?;
+    shared.retain(|_, endpoint| endpoint.strong_count() > 0);
+    let socket = socket(SocketAddr::new(local, 0))?;
     let settings = EndpointConfig::default();
     let endpoint = Arc::new(Endpoint::new(
         settings,
@@ -30,7 +31,7 @@ pub(crate) fn for_clients(remote: SocketAddr) -> std::io::Result<Arc<Endpoint>> 
         socket,
         Arc::new(EndpointRuntime::default()),
     )?);
-    *shared = Arc::downgrade(&endpoint);
+    shared.insert(local, Arc::downgrade(&endpoint));
     Ok(endpoint)
 }
 

@@ -1,6 +1,7 @@
 //! The connections of a client's sessions. Each has a task of its own, since sessions that share it may come and go; it ends
 //! with the last of them. <https://fetch.spec.whatwg.org/#concept-connection-obtain>
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use quinn::Connection as Quic;
@@ -23,6 +24,7 @@ pub(super) struct Key {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) idle_timeout_ms: u32,
+    pub(super) local_address: Option<IpAddr>,
     pub(super) preferences: Preferences,
     pub(super) tls: TlsOptions,
 }

@@ -45,6 +45,8 @@ pub struct ConnectOptions {
     pub server_certificate_hashes: Option<Vec<Uint8Array>>,
     /// A peer that is silent for so long is gone.
     pub idle_timeout_ms: u32,
+    /// The address of this machine to connect from.
+    pub local_address: Option<String>,
     /// Trust and identity.
     pub tls: TlsOptions,
     /// Streams that the script expects the server to open at once; 0 when it has no idea.
@@ -75,6 +77,7 @@ impl From<ConnectOptions> for client::Options {
             },
             server_certificate_hashes: options.server_certificate_hashes.map(hashes),
             idle_timeout_ms: options.idle_timeout_ms,
+            local_address: options.local_address,
             preferences: Preferences {
                 anticipated_bidirectional: options.anticipated_bidirectional,
                 anticipated_unidirectional: options.anticipated_unidirectional,

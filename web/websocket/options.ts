@@ -4,6 +4,7 @@
 import { constants } from 'node:buffer';
 import { isIP } from 'node:net';
 import { DOMException } from '../errors.js';
+import { ipAddress } from '../ip-address.js';
 import { location } from '../location.js';
 import { convertTlsOptions, type NativeTlsOptions, type TlsOptions, trustWhatNodeTrusts } from '../tls.js';
 import {
@@ -107,13 +108,6 @@ export const limitMembers = {
   handshakeTimeoutMs: { type: enforcedLong, default: () => HANDSHAKE_TIMEOUT_MS },
   maxMessageSize: { type: messageSize, default: () => MAX_MESSAGE_SIZE },
 } as const;
-
-/** An address of this machine. */
-const ipAddress: Converter<string> = (value, context) => {
-  const address = DOMString(value, context);
-  if (isIP(address) === 0) throw new TypeError(`${context} is not an IP address`);
-  return address;
-};
 
 /** By its members: a realm like jsdom's has a class of its own. */
 const abortSignal: Converter<AbortSignal> = (value, context) => {

@@ -76,6 +76,7 @@ export interface ConnectOptions {
   headers: string[];
   serverCertificateHashes: Uint8Array[] | undefined;
   idleTimeoutMs: number;
+  localAddress: string | undefined;
   tls: NativeTlsOptions;
   anticipatedBidirectional: number;
   anticipatedUnidirectional: number;

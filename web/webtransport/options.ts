@@ -3,6 +3,7 @@
 
 import { isBadPort } from '../bad-port.js';
 import { DOMException } from '../errors.js';
+import { ipAddress } from '../ip-address.js';
 import { location } from '../location.js';
 import { convertTlsOptions, trustWhatNodeTrusts } from '../tls.js';
 import {
@@ -42,6 +43,7 @@ const WebTransportOptions = dictionary('WebTransportOptions', {
   datagramsReadableType: { type: ReadableStreamType },
   headers: { type: any, default: () => ({}) },
   ...idleTimeoutMember,
+  localAddress: { type: nullable(ipAddress) },
   protocols: { type: sequence(DOMString), default: () => [] },
   requireUnreliable: { type: boolean, default: () => false },
   serverCertificateHashes: { type: sequence(WebTransportHash), default: () => [] },
@@ -117,6 +119,7 @@ export function convertArguments(given: readonly unknown[]): Converted {
           ? undefined
           : hashes.filter(({ algorithm }) => algorithm.toLowerCase() === 'sha-256').map(({ value }) => value.slice()),
       idleTimeoutMs: converted.idleTimeoutMs,
+      localAddress: converted.localAddress ?? undefined,
       allowPooling: converted.allowPooling,
       tls,
       anticipatedBidirectional: preferences.anticipatedBidirectional ?? 0,

@@ -93,6 +93,7 @@ async fn dial(
         },
         server_certificate_hashes: hashes,
         idle_timeout_ms: 30_000,
+        local_address: None,
         preferences: Preferences::default(),
         tls,
         pooling: Pooling::Dedicated,

@@ -234,6 +234,7 @@ fn options(port: u16) -> Options {
         },
         server_certificate_hashes: None,
         idle_timeout_ms: 30_000,
+        local_address: None,
         preferences: Preferences::default(),
         tls: TlsOptions {
             reject_unauthorized: Some(false),

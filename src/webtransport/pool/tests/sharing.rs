@@ -146,10 +146,11 @@ fn sessions_with_other_options_share_no_connection() {
         };
         let first = lease(&|_| {});
         assert!(!first.joined() && lease(&|_| {}).joined());
-        let others: [&dyn Fn(&mut Options); 6] = [
+        let others: [&dyn Fn(&mut Options); 7] = [
             &|options| options.host = "localhost".into(),
             &|options| options.port = 9,
             &|options| options.idle_timeout_ms = 1000,
+            &|options| options.local_address = Some("127.0.0.1".into()),
             &|options| options.preferences.anticipated_bidirectional = 1000,
             &|options| options.tls.reject_unauthorized = None,
             &|options| options.tls.servername = Some("other".into()),
