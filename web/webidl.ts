@@ -27,7 +27,8 @@ export const unrestrictedDouble: Converter<number> = (value, context) => {
   if (typeof value === 'bigint' || typeof value === 'symbol') {
     throw new TypeError(`${context} is a ${typeof value}, which cannot become a number`);
   }
-  return Number(value);
+  // Not `Number`, which takes the BigInt of an object's `valueOf` too.
+  return +(value as number);
 };
 
 export const double: Converter<number> = (value, context) => {
