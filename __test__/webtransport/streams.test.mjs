@@ -238,6 +238,20 @@ test('streams beyond the limit: QuotaExceededError, or waiting in order', async 
   assert.deepEqual(order, [1, 2]);
 });
 
+test('streams are transferable, and arrive as plain streams', async (context) => {
+  const { near, far } = await openStreams(await openSession(context));
+  const [{ readable }, { writable }] = [far, near];
+  const transferred = structuredClone({ readable, writable }, { transfer: [readable, writable] });
+  assert.deepEqual([readable.locked, writable.locked], [true, true]);
+  assert.equal(Object.getPrototypeOf(transferred.readable), ReadableStream.prototype);
+  assert.equal(Object.getPrototypeOf(transferred.writable), WritableStream.prototype);
+  const [received] = await Promise.all([
+    readAll(transferred.readable),
+    writeAll(transferred.writable, Uint8Array.of(2, 3)),
+  ]);
+  assert.deepEqual([...received], [1, 2, 3]);
+});
+
 test('a second lock is refused', async (context) => {
   const { near, far } = await openStreams(await openSession(context));
   far.readable.getReader();
