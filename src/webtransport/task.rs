@@ -369,9 +369,13 @@ const FLUSH_LOOKS: usize = 20;
 const FLUSH_LOOK: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
+mod early_stream_tests;
+#[cfg(test)]
 mod given_up_tests;
 #[cfg(test)]
 mod goaway_tests;
+#[cfg(test)]
+mod header_tests;
 #[cfg(test)]
 pub(super) mod tests;
 #[cfg(test)]

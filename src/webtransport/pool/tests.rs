@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::hub::Port;
 use crate::hub::testing::{Ear, Heard};
 use crate::runtime::runtime;
 use crate::webtransport::client::{self, Options, Pooling, Target};
@@ -28,6 +29,7 @@ use crate::webtransport::session::{WebTransportEvent, WebTransportSession};
 mod endings;
 mod limits;
 mod sharing;
+mod silence;
 
 const INITIAL: Limits = Limits {
     data: 1000,
@@ -254,6 +256,13 @@ impl Clients {
     }
 
     fn start(&mut self) -> Client {
+        let (client, port, run) = self.prepare();
+        port.spawn(WebTransportSession::TERMINAL, run);
+        client
+    }
+
+    /// A client, and what is to be run for it.
+    fn prepare(&mut self) -> (Client, Arc<Port>, impl Future<Output = ()> + Send + use<>) {
         self.last += 1;
         let client = Client {
             id: self.last,
@@ -264,8 +273,7 @@ impl Clients {
         let target = Target::try_from(options(self.port)).expect("sound");
         let (session, abandoned) = (client.session.clone(), client.abandoned.clone());
         let run = client::run(target, port.clone(), session, abandoned, self.ear.environment());
-        port.spawn(WebTransportSession::TERMINAL, run);
-        client
+        (client, port, run)
     }
 
     /// An established session.

@@ -1,4 +1,4 @@
-//! What a peer can make us hold when nobody reads.
+//! What a peer can make us hold when nobody reads, and when it acknowledges nothing.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -55,4 +55,53 @@ async fn a_peer_that_fills_every_stream_is_stopped_at_the_connections_window() {
         drop(pair.client.accept_uni().await.expect("lives"));
     }
     assert_eq!(taken.load(Ordering::SeqCst), WINDOW);
+}
+
+/// How much a stream takes before it stops.
+fn fill(stream: &mut SendStream, most: usize) -> usize {
+    let mut taken = 0;
+    while taken < most {
+        match stream.write(&vec![0; most - taken]).now_or_never() {
+            Some(written) => taken += written.expect("lives"),
+            None => break,
+        }
+    }
+    taken
+}
+
+#[tokio::test]
+async fn the_windows_that_a_server_sets_are_those_that_its_client_gets() {
+    const STREAM: u32 = 20_000;
+    const CONNECTION: u32 = 50_000;
+    let limits = limits::ConnectionLimits {
+        streams: 5,
+        unread_stream_bytes: STREAM,
+        unread_bytes: CONNECTION,
+        queued_bytes: limits::QUEUED_BYTES,
+        idle_timeout: Duration::from_secs(30),
+        keep_alive_interval: None,
+    };
+    let pair = pair_with(limits.transport()).await;
+    let opened = |stream: Result<SendStream, ConnectionError>| stream.expect("lives");
+    let mut streams: Vec<_> = std::iter::from_fn(|| pair.client.open_uni().now_or_never().map(opened)).collect();
+    let taken: Vec<_> = streams.iter_mut().map(|stream| fill(stream, 100_000)).collect();
+    assert_eq!(taken, [20_000, 20_000, 10_000, 0, 0]);
+}
+
+#[tokio::test]
+async fn what_a_server_queues_for_a_client_that_acknowledges_nothing_is_what_it_sets() {
+    const QUEUED: u32 = 30_000;
+    let limits = limits::ConnectionLimits {
+        streams: 16,
+        unread_stream_bytes: 1_250_000,
+        unread_bytes: 16 * 1024 * 1024,
+        queued_bytes: QUEUED,
+        idle_timeout: Duration::from_secs(30),
+        keep_alive_interval: None,
+    };
+    let pair = pair_with(limits.transport()).await;
+    let mut streams = [pair.server.open_uni().await, pair.server.open_uni().await].map(|stream| stream.expect("opens"));
+    // Nobody else runs meanwhile: no acknowledgement comes.
+    let taken = streams.each_mut().map(|stream| fill(stream, 100_000));
+    assert_eq!(taken, [30_000, 0]);
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::webtransport::http3::flow_control::Unit;
+use crate::webtransport::receive_queue::AHEAD;
 use crate::webtransport::streams::Direction;
 
 /// What ends only its session: the others of the connection live on.
@@ -70,6 +71,40 @@ fn a_stream_too_many_ends_its_session() {
             open
         })
         .await;
+    });
+}
+
+#[test]
+fn more_bytes_than_a_session_may_have_unread_end_it() {
+    runtime().block_on(async {
+        let server = listen();
+        let mut clients = Clients::new(&server);
+        let (first, served, mut granted) = clients.first(&server, &shared(8)).await;
+        let (other, mut others) = clients.open(&served).await;
+        let script = WebTransportSession::accepted(&first.session(), clients.ear.port(first.id));
+        let limit = Shares::client().each.expect("shared").data;
+        // Each stream is read so far ahead of its script, which reads nothing.
+        let count = u32::try_from(limit / AHEAD as u64).expect("small");
+        let header = stream_header::encode_unidirectional(granted.id());
+        let mut open = Vec::new();
+        let mut send = async |length: usize| {
+            let mut stream = served.quic.open_uni().await.expect("opens");
+            stream.write_all(&header).await.expect("takes");
+            stream.write_all(&vec![0; length]).await.expect("takes");
+            open.push(stream);
+        };
+        for index in 0..count {
+            send(AHEAD).await;
+            while !script.accept_stream(0, 100 + index) {
+                clients.hear(&first, WebTransportEvent::IncomingUnidirectional).await;
+            }
+            script.halves.flush();
+        }
+        // All of it may be there. One byte more may not.
+        send(1).await;
+        assert_eq!(granted.reset().await, ErrorCode::WT_FLOW_CONTROL_ERROR.0);
+        other.close();
+        others.closed().await;
     });
 }
 
