@@ -27,18 +27,19 @@ const COMMON_NAME = identifier('550403');
 const SUBJECT_ALT_NAME = identifier('551d11');
 
 const BASIC_CONSTRAINTS = identifier('551d13');
+const NAME_CONSTRAINTS = identifier('551d1e');
 const TRUE = element(0x01, Buffer.from([0xff]));
 
 /**
- * Makes a certificate for localhost, 127.0.0.1 and ::1; an authority's, if `authority` says so. It is signed by itself,
- * or by the certificate `issuer`, an authority's. Its key is of RSA with `rsaBits`, where they are given; with
- * `alternatives: false` it names its host as `commonName` only, as certificates did long ago. It is valid for `days`, from
- * `fromDays` after now on.
+ * Makes a certificate for localhost, 127.0.0.1 and ::1; an authority's, if `authority` says so, which names hosts only if `names`
+ * are given, and may sign for names below those of `permits` only. It is signed by itself, or by the certificate `issuer`, an
+ * authority's. Its key is of RSA with `rsaBits`, where they are given; with `alternatives: false` it names its host as
+ * `commonName` only, as certificates did long ago. It is valid for `days`, from `fromDays` after now on.
  * Returns `{ cert, key, hash }`: two PEM texts, and the SHA-256 of the DER as `serverCertificateHashes` wants it.
  */
 export function createCertificate(options = {}) {
-  const { names = ['localhost'], fromDays = -1, days = 10, authority = false } = options;
-  const { issuer, rsaBits, alternatives: named = true } = options;
+  const { names = ['localhost'], fromDays = -1, days = 10, authority = false, permits, issuer, rsaBits } = options;
+  const { alternatives: named = !authority || options.names !== undefined } = options;
   const { privateKey, publicKey } = rsaBits
     ? generateKeyPairSync('rsa', { modulusLength: rsaBits })
     : generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
@@ -53,6 +54,12 @@ export function createCertificate(options = {}) {
     element(0x87, Buffer.from([198, 51, 100, 1])),
     element(0x87, Buffer.from([...new Array(15).fill(0), 1])),
   );
+  const subtrees = permits?.map((dns) => sequence(element(0x82, Buffer.from(dns))));
+  const extensions = [
+    ...(authority ? [sequence(BASIC_CONSTRAINTS, TRUE, octets(sequence(TRUE)))] : []),
+    ...(permits ? [sequence(NAME_CONSTRAINTS, TRUE, octets(sequence(element(0xa0, ...subtrees))))] : []),
+    ...(named ? [sequence(SUBJECT_ALT_NAME, octets(alternatives))] : []),
+  ];
   const began = Date.now() + fromDays * DAY_MS;
   const serial = randomBytes(8);
   serial[0] = (serial[0] & 0x7f) | 0x40; // positive, and no leading zero byte
@@ -64,18 +71,7 @@ export function createCertificate(options = {}) {
     sequence(time(new Date(began)), time(new Date(began + days * DAY_MS))),
     name,
     publicKey.export({ type: 'spki', format: 'der' }),
-    ...(named || authority
-      ? [
-          element(
-            0xa3,
-            sequence(
-              authority
-                ? sequence(BASIC_CONSTRAINTS, TRUE, octets(sequence(TRUE)))
-                : sequence(SUBJECT_ALT_NAME, octets(alternatives)),
-            ),
-          ),
-        ]
-      : []),
+    ...(extensions.length > 0 ? [element(0xa3, sequence(...extensions))] : []),
   );
   const der = sequence(toBeSigned, algorithm, bits(sign('sha256', toBeSigned, signer)));
   const lines = der.toString('base64').match(/.{1,64}/g);

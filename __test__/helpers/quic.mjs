@@ -23,12 +23,14 @@ function expand(secret, label, length) {
   return hmac(secret, info, Buffer.from([1])).subarray(0, length);
 }
 
-/** A client's Initial packet with these frames, padded to a datagram, from a client of its own. */
-export function initial(
-  frames,
-  { destination = randomBytes(8), source = randomBytes(8), token = Buffer.alloc(0) } = {},
-) {
-  const secret = expand(hmac(INITIAL_SALT, destination), 'client in', 32);
+/**
+ * A client's Initial packet with these frames, padded to a datagram, from a client of its own; a server's, if it answers that
+ * packet of a client's, which `parseLongHeader` has parsed.
+ */
+export function initial(frames, { answers, token = Buffer.alloc(0), source = randomBytes(8), ...given } = {}) {
+  const { destination = answers?.source ?? randomBytes(8) } = given;
+  const initialSecret = hmac(INITIAL_SALT, answers?.destination ?? destination);
+  const secret = expand(initialSecret, answers ? 'server in' : 'client in', 32);
   const [key, iv, protection] = [
     expand(secret, 'quic key', 16),
     expand(secret, 'quic iv', 12),

@@ -39,21 +39,51 @@ for (const [fault, expected] of [
   });
 }
 
-for (const fault of [
-  'long-reason',
-  'no-code',
-  'cut-frame',
-  'reset',
-  'connection-close',
-  'stateless-reset',
-  'foreign-session',
-]) {
+for (const fault of ['long-reason', 'no-code', 'cut-frame', 'foreign-session']) {
   test(`${fault}: the session breaks, and its streams with it`, { timeout: TIMEOUT_MS }, async (context) => {
     const client = (await startServer(context)).connect(fault);
     await client.ready;
     const reading = client.incomingUnidirectionalStreams.getReader().read();
     await assert.rejects(client.closed, isSessionError);
     await assert.rejects(reading, isSessionError);
+    await assert.rejects(client.createBidirectionalStream(), { name: 'InvalidStateError' });
+  });
+}
+
+for (const fault of ['close-then-data', 'close-twice', 'long-reason', 'no-code']) {
+  test(`${fault}: the session's stream is reset with H3_MESSAGE_ERROR`, { timeout: TIMEOUT_MS }, async (context) => {
+    const { server, connect } = await startServer(context);
+    const client = connect(fault);
+    await Promise.allSettled([client.ready, client.closed]);
+    assert.deepEqual(await server.event('reset'), { event: 'reset', code: 0x10e });
+  });
+}
+
+for (const fault of ['reset', 'connection-close', 'stateless-reset']) {
+  test(`${fault}: every open stream errors with the session`, { timeout: TIMEOUT_MS }, async (context) => {
+    const client = (await startServer(context)).connect(fault);
+    await client.ready;
+    const bidirectional = await client.createBidirectionalStream();
+    const writers = [bidirectional.writable, await client.createUnidirectionalStream()].map((one) => one.getWriter());
+    for (const writer of writers) await writer.write(Uint8Array.of(1));
+    const reader = bidirectional.readable.getReader();
+    const untouched = await client.createBidirectionalStream();
+    const ends = [
+      client.closed,
+      client.incomingUnidirectionalStreams.getReader().read(),
+      client.incomingBidirectionalStreams.getReader().closed,
+      client.datagrams.readable.getReader().read(),
+      reader.read(),
+      reader.closed,
+      untouched.readable.getReader().closed,
+      untouched.writable.getWriter().closed,
+      ...writers.map((writer) => writer.closed),
+    ];
+    const outcomes = Promise.allSettled(ends);
+    // Now the server does it.
+    await client.datagrams.createWritable().getWriter().write(new Uint8Array(1));
+    for (const { reason } of await outcomes) assert.ok(isSessionError(reason), reason);
+    for (const writer of writers) await assert.rejects(writer.write(Uint8Array.of(2)), isSessionError);
     await assert.rejects(client.createBidirectionalStream(), { name: 'InvalidStateError' });
   });
 }

@@ -67,7 +67,8 @@ const EXERCISES = {
   },
   refused: {
     client: exerciseRefused,
-    server: async (request) => request.reject(403),
+    server: async (request) =>
+      request.reject(403, { headers: { 'x-why': 'one', 'retry-after': '7' }, body: 'nobody €' }),
     clientSees: { said: REFUSED },
     serverSees: undefined,
   },
@@ -142,7 +143,7 @@ const SAID_BY_AIOQUIC = {
     { event: 'closed', code: 0, reason: '', stopped: false },
   ],
   closed: [{ event: 'closed', code: 2 ** 32 - 1, reason: 'bye €', stopped: false }],
-  refused: [],
+  refused: [{ event: 'refused', headers: { 'x-why': 'one', 'retry-after': '7' }, body: 'nobody €' }],
   drain: [{ event: 'echoed', text: '123' }],
 };
 

@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { test } from 'node:test';
+import webwire from '../../index.js';
+import { createCertificate } from '../helpers/certificate.mjs';
 import {
   frame,
   frameServer,
@@ -162,4 +164,75 @@ test('promises keep the store of who waits', async (t) => {
   });
   stream.close();
   await stream.closed;
+});
+
+/** A listening WebTransportServer, made under this store, and what clients need of it. */
+async function startServer(t, store, options) {
+  const { cert, key, hash } = createCertificate();
+  const server = storage.run(store, () => new webwire.WebTransportServer({ host: '127.0.0.1', cert, key, ...options }));
+  t.after(() => server.close({ timeoutMs: 0 }));
+  await server.ready;
+  const serverCertificateHashes = [{ algorithm: 'sha-256', value: hash }];
+  const connect = (more) =>
+    new webwire.WebTransport(`https://127.0.0.1:${server.address().port}/`, { serverCertificateHashes, ...more });
+  return { server, connect };
+}
+
+test('a WebTransportServer has its store in its events and in its hook', async (t) => {
+  const seen = [];
+  const onRequest = () => {
+    seen.push(['onRequest', storage.getStore()]);
+  };
+  const { server, connect } = await startServer(t, 'server', { onRequest });
+  storage.run('listens', () =>
+    server.addEventListener('connection', () => seen.push(['connection', storage.getStore()])),
+  );
+  for (const store of ['one', 'two']) await storage.run(store, connect).ready;
+  const expected = [
+    ['onRequest', 'server'],
+    ['connection', 'server'],
+  ];
+  assert.deepEqual(seen, [...expected, ...expected]);
+});
+
+test('promises and streams of a WebTransport keep the store of who waits', async (t) => {
+  const { server, connect } = await startServer(t, 'server');
+  server.onconnection = async ({ socket }) => {
+    for await (const { readable, writable } of socket.incomingBidirectionalStreams) {
+      // The client's end may come before the last acknowledgement.
+      readable.pipeTo(writable).catch(() => {});
+    }
+  };
+  const client = storage.run('made', connect);
+  const closed = storage.run('waits for the end', () => client.closed.then(() => storage.getStore()));
+  await Promise.all(
+    ['one', 'two', undefined].map((store) =>
+      storage.run(store, async () => {
+        await client.ready;
+        assert.equal(storage.getStore(), store);
+        const { readable, writable } = await client.createBidirectionalStream();
+        assert.equal(storage.getStore(), store);
+        const writer = writable.getWriter();
+        await writer.write(Uint8Array.of(1));
+        assert.equal(storage.getStore(), store);
+        for await (const chunk of readable) {
+          assert.equal(storage.getStore(), store);
+          if (chunk.length > 0) await writer.close();
+        }
+        assert.equal(storage.getStore(), store);
+        await client.datagrams.createWritable().getWriter().write(Uint8Array.of(1));
+        assert.equal(storage.getStore(), store);
+      }),
+    ),
+  );
+  client.close();
+  assert.equal(await closed, 'waits for the end');
+});
+
+test('a failure too', async (t) => {
+  const { connect } = await startServer(t, 'server', { onRequest: (request) => request.reject(404) });
+  await storage.run('waits', async () => {
+    await assert.rejects(connect().ready);
+    assert.equal(storage.getStore(), 'waits');
+  });
 });

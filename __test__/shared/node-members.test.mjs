@@ -98,6 +98,41 @@ test('servers are disposed', async () => {
   }
 });
 
+/** Both ends of an established session. */
+async function openSession(t) {
+  const { cert, key, hash } = createCertificate();
+  const server = new WebTransportServer({ host: '127.0.0.1', cert, key });
+  t.after(() => server.close({ timeoutMs: 0 }));
+  await server.ready;
+  const connected = next(server, 'connection');
+  const near = new WebTransport(`https://127.0.0.1:${server.address().port}/`, {
+    serverCertificateHashes: [{ algorithm: 'sha-256', value: hash }],
+  });
+  const { socket: far } = await connected;
+  await near.ready;
+  return { near, far };
+}
+
+for (const end of ['near', 'far']) {
+  test(`an established session is disposed at its ${end} end, with what is open`, async (t) => {
+    const CLOSED = { closeCode: 0, reason: '' };
+    const first = await openSession(t);
+    const other = end === 'near' ? 'far' : 'near';
+    const stream = await first[other].createUnidirectionalStream();
+    assert.equal(first[end][Symbol.dispose](), undefined);
+    assert.deepEqual(await first[other].closed, CLOSED);
+    await assert.rejects(stream.getWriter().closed, { name: 'WebTransportError', source: 'session' });
+    assert.equal(first[end][Symbol.dispose](), undefined);
+    const second = await openSession(t);
+    assert.equal(await second[end][Symbol.asyncDispose](), undefined);
+    assert.deepEqual(await second[end].closed, CLOSED);
+    await assert.rejects(second[end].createBidirectionalStream(), { name: 'InvalidStateError' });
+    assert.deepEqual(await second[other].closed, CLOSED);
+    // Over by itself, it is disposed all the same.
+    await second[other][Symbol.asyncDispose]();
+  });
+}
+
 test('a session that never was is disposed without an error', async () => {
   const session = new WebTransport('https://127.0.0.1:1/');
   session.ready.catch(() => {});

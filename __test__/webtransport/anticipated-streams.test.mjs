@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import webwire from '../../index.js';
-import { openSession } from './pair.mjs';
+import { openable, openSession } from './pair.mjs';
 
 const { WebTransport } = webwire;
 
@@ -14,19 +14,6 @@ const kinds = [
   [UNIDIRECTIONAL, 'createUnidirectionalStream'],
   [BIDIRECTIONAL, 'createBidirectionalStream'],
 ];
-
-/** How many streams of a kind an end can open at once. */
-async function openable(end, create) {
-  const streams = [];
-  for (;;) {
-    try {
-      streams.push(await end[create]());
-    } catch (error) {
-      assert.equal(error.name, 'QuotaExceededError');
-      return streams.length;
-    }
-  }
-}
 
 for (const [name, create] of kinds) {
   test(`${name} as an option`, async (context) => {

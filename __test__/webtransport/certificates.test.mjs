@@ -149,6 +149,40 @@ for (const [what, days, expected] of [
   });
 }
 
+test('a certificate without alternative names connects with its hash alone: names are not checked', async (context) => {
+  const { cert, key, hash } = createCertificate({ alternatives: false, commonName: 'localhost' });
+  assert.equal(await connects(context, { serverCertificateHashes: [sha256(hash)] }, { cert, key }), true);
+  assert.equal(await connects(context, { ca: cert, host: 'localhost' }, { cert, key }), false);
+});
+
+test("an authority's certificate is no server's", async (context) => {
+  const root = createCertificate({ authority: true });
+  const names = ['localhost'];
+  for (const [authority, expected] of [
+    [true, false],
+    [false, true],
+  ]) {
+    const { cert, key } = createCertificate({ authority, issuer: root, names });
+    assert.equal(await connects(context, { ca: root.cert, host: 'localhost' }, { cert, key }), expected);
+  }
+  const { cert, key } = createCertificate({ authority: true, names });
+  assert.equal(await connects(context, { ca: cert, host: 'localhost' }, { cert, key }), false);
+});
+
+for (const [permits, expected] of [
+  [['localhost'], true],
+  [['example.com', 'localhost'], true],
+  [['example.com'], false],
+]) {
+  test(`an authority for ${permits}: localhost ${expected ? 'connects' : 'fails'}`, async (context) => {
+    const root = createCertificate({ authority: true });
+    const limited = createCertificate({ authority: true, issuer: root, permits });
+    const { cert, key } = createCertificate({ issuer: limited });
+    const options = { ca: root.cert, host: 'localhost' };
+    assert.equal(await connects(context, options, { cert: cert + limited.cert, key }), expected);
+  });
+}
+
 for (const [what, size] of [
   ['1000 certificates', 0],
   ['10 MB', 10_000_000],

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 import webwire from '../../index.js';
-import { connect, givingUp, next, openSession, readAll, startServer, writeAll } from './pair.mjs';
+import { connect, givingUp, next, openSession, openStreams, readAll, startServer, writeAll } from './pair.mjs';
 
 const { WebTransportError } = webwire;
 const { hub } = createRequire(import.meta.url)('../../dist/hub.js');
@@ -42,6 +42,38 @@ for (const [kind, giveUp] of Object.entries(givingUp)) {
     another.close();
   });
 }
+
+test('every open stream of a session whose connection is closed errors with it, at both ends', async (context) => {
+  const isSessionError = (error) => error instanceof WebTransportError && error.source === 'session';
+  const { client, server } = await openSession(context);
+  const ends = [client.closed, server.closed];
+  const hold = ({ readable, writable }) => {
+    const [reader, writer] = [readable.getReader(), writable.getWriter()];
+    ends.push(reader.read(), reader.closed, writer.closed);
+    return writer;
+  };
+  const { near, far } = await openStreams({ client, server });
+  await next(far.readable);
+  const writers = [near, far].map(hold);
+  for (const [from, to] of [
+    [client, server],
+    [server, client],
+  ]) {
+    const writer = (await from.createUnidirectionalStream()).getWriter();
+    await writer.write(Uint8Array.of(1));
+    const reader = (await next(to.incomingUnidirectionalStreams)).getReader();
+    await reader.read();
+    ends.push(writer.closed, reader.read(), reader.closed);
+    writers.push(writer);
+  }
+  const outcomes = Promise.allSettled(ends);
+  const flood = async () => {
+    for (;;) await givingUp.unidirectional(client);
+  };
+  await assert.rejects(flood());
+  for (const { reason } of await outcomes) assert.ok(isSessionError(reason), reason);
+  for (const writer of writers) await assert.rejects(writer.write(Uint8Array.of(2)), isSessionError);
+});
 
 /** Counts the events that the native core hands to this thread from now on. */
 function countEvents(context) {

@@ -1,15 +1,16 @@
 // Packets that no client of QUIC sends: the server ignores them, answers with little, and serves the others.
 
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import webwire from '../../index.js';
 import { createCertificate } from '../helpers/certificate.mjs';
 import { clientHello, crypto, initial, longHeader, parseLongHeader, transportParameters } from '../helpers/quic.mjs';
 import { startUdpProxy } from '../helpers/udp-proxy.mjs';
-import { connect, startServer } from './pair.mjs';
+import { connect, next, startServer } from './pair.mjs';
+import { flush, halfHello, start, startSender } from './raw-client.mjs';
 
 const { WebTransportError } = webwire;
 
@@ -26,48 +27,11 @@ function isRetry(packet) {
   return isLong && version === 1 && type === RETRY;
 }
 
-/** A socket that knows what it sent and what came back. */
-async function startSender(context, port) {
-  const socket = createSocket('udp4').bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  context.after(() => socket.close());
-  const sender = {
-    socket,
-    sent: 0,
-    received: [],
-    async send(packet) {
-      sender.sent += packet.length;
-      await new Promise((resolve, reject) => {
-        socket.send(packet, port, '127.0.0.1', (error) => (error ? reject(error) : resolve()));
-      });
-    },
-  };
-  socket.on('message', (packet) => sender.received.push(packet));
-  return sender;
-}
-
-/** The server at `port` answers version negotiation when it has read all that was sent before. */
-async function flush(sender) {
-  const source = randomBytes(8);
-  const isAnswer = (packet) => {
-    const { isLong, version, destination } = parseLongHeader(packet);
-    return isLong && version === 0 && destination.equals(source);
-  };
-  await sender.send(longHeader({ version: 0x1a2a3a4a, source }));
-  while (!sender.received.some(isAnswer)) await once(sender.socket, 'message');
-  sender.received = sender.received.filter((packet) => !isAnswer(packet));
-}
-
 async function isServed(listener, port = listener.server.address().port) {
   const client = connect({ ...listener, url: `https://127.0.0.1:${port}/` });
   await (await listener.request()).accept();
   await client.ready;
   client.close();
-}
-
-async function start(context, options) {
-  const listener = await startServer(context, options);
-  return { listener, sender: await startSender(context, listener.server.address().port) };
 }
 
 test('random datagrams of every length, and empty ones', async (context) => {
@@ -146,6 +110,36 @@ for (const [what, frames] of Object.entries(malformed)) {
   });
 }
 
+test('nothing of it makes the server write to its standard streams', async (context) => {
+  const child = fork(new URL('other-process.mjs', import.meta.url), ['server'], { silent: true });
+  context.after(() => child.kill('SIGKILL'));
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+  }
+  const [{ port, hash }] = await once(child, 'message');
+  const sender = await startSender(context, port);
+  for (const frames of Object.values(malformed)) {
+    await sender.send(initial(frames));
+    await sender.send(initial(frames).subarray(0, 700));
+    await sender.send(randomBytes(1200));
+    await flush(sender);
+  }
+  // Nor does a session, or a client that never goes on.
+  const client = connect({ url: `https://127.0.0.1:${port}/`, hash: Uint8Array.from(hash) });
+  await next(await next(client.incomingUnidirectionalStreams));
+  client.close();
+  await client.closed;
+  await sender.send(halfHello());
+  await flush(sender);
+  const closed = once(child, 'close');
+  child.kill();
+  await closed;
+  assert.equal(output, '');
+});
+
 test('an Initial in a datagram that is too small gets no answer', async (context) => {
   const { listener, sender } = await start(context);
   await sender.send(initial(crypto(0, clientHello(transportParameters(randomBytes(8))))).subarray(0, 1199));
@@ -205,10 +199,9 @@ test('a flood of clients that never go on: they are asked for their address, and
   const { port } = listener.server.address();
   const senders = [sender];
   while (senders.length < FLOOD_ADDRESSES) senders.push(await startSender(context, port));
-  const half = clientHello(transportParameters(randomBytes(8))).subarray(0, 100);
   for (let count = 0; count < FLOOD; count += 1) {
     const one = senders[count % senders.length];
-    await one.send(initial(crypto(0, half)));
+    await one.send(halfHello());
     if (count % 16 === 0) await flush(one);
   }
   for (const one of senders) await flush(one);

@@ -1,5 +1,6 @@
 // Both ends of a session in this process: what the tests of this folder begin with.
 
+import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import webwire from '../../index.js';
 import { createCertificate } from '../helpers/certificate.mjs';
@@ -84,6 +85,19 @@ export async function openStreams({ client, server }, first = Uint8Array.of(1)) 
   writer.releaseLock();
   const far = await next(server.incomingBidirectionalStreams);
   return { near, far };
+}
+
+/** How many streams of a kind an end can open at once. */
+export async function openable(end, create) {
+  const streams = [];
+  for (;;) {
+    try {
+      streams.push(await end[create]());
+    } catch (error) {
+      assert.equal(error.name, 'QuotaExceededError');
+      return streams.length;
+    }
+  }
 }
 
 /** Ways to open a stream only to give it up. */

@@ -180,6 +180,63 @@ test('sendGroup and sendOrder of streams and of writables for datagrams', async 
   assert.throws(() => new WebTransportSendGroup(), TypeError);
 });
 
+for (const [given, sendOrder] of [
+  [2 ** 53 - 1, 2 ** 53 - 1],
+  [2 ** 63 - 1024, 2 ** 63 - 1024],
+  [-(2 ** 63), -(2 ** 63)],
+  // Web IDL's long long: modulo 2^64.
+  [2 ** 63, -(2 ** 63)],
+  [2 ** 64, 0],
+  [2 ** 64 + 4096, 4096],
+  [-1.9, -1],
+  [Number.NaN, 0],
+  [Infinity, 0],
+  [Number.MAX_VALUE, 0],
+]) {
+  test(`a send order of ${given} is ${sendOrder}`, async (context) => {
+    const { client, server } = await openSession(context);
+    const first = await client.createUnidirectionalStream({ sendOrder: given });
+    const second = await client.createUnidirectionalStream();
+    second.sendOrder = given;
+    const datagrams = client.datagrams.createWritable({ sendOrder: given });
+    assert.deepEqual(
+      [first, second, datagrams].map((one) => one.sendOrder),
+      [sendOrder, sendOrder, sendOrder],
+    );
+    const received = next(server.datagrams.readable);
+    await datagrams.getWriter().write(Uint8Array.of(1));
+    await Promise.all([writeAll(first, Uint8Array.of(2)), writeAll(second, Uint8Array.of(2))]);
+    for (let count = 0; count < 2; count += 1) {
+      assert.deepEqual([...(await readAll(await next(server.incomingUnidirectionalStreams)))], [2]);
+    }
+    assert.deepEqual([...(await received)], [1]);
+  });
+}
+
+test('a send order that is no number throws', async (context) => {
+  const { client } = await openSession(context);
+  const stream = await client.createUnidirectionalStream({ sendOrder: 5 });
+  for (const sendOrder of [1n, Symbol('x')]) {
+    await assert.rejects(client.createUnidirectionalStream({ sendOrder }), TypeError);
+    assert.throws(() => client.datagrams.createWritable({ sendOrder }), TypeError);
+    assert.throws(() => {
+      stream.sendOrder = sendOrder;
+    }, TypeError);
+  }
+  assert.equal(stream.sendOrder, 5);
+});
+
+test('the extremes of send orders are above and below all others', TIME_LIMIT, async (context) => {
+  const session = await openSession(context);
+  const { read } = await fill(session);
+  const [lowest, highest] = [{ sendOrder: -(2 ** 63) }, { sendOrder: 2 ** 63 - 1024 }];
+  const lower = [lowest, LONG];
+  const middle = [{ sendOrder: 0 }, LONG];
+  const closed = await write(session.client, [lower, middle, [highest, 1_000_000], middle, lower]);
+  await read();
+  await closed[2];
+});
+
 test('after the end there are no groups any more', async (context) => {
   const { client } = await openSession(context);
   client.close();

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import webwire from '../../index.js';
 import { createCertificate } from '../helpers/certificate.mjs';
-import { connect, next, openSession, openStreams, startServer } from './pair.mjs';
+import { connect, NOT_ESTABLISHED, next, openSession, openStreams, startServer } from './pair.mjs';
 
 const { WebTransport, WebTransportError, WebTransportServer } = webwire;
 
@@ -118,6 +118,23 @@ for (const status of [302, 404, 429, 500]) {
   });
 }
 
+for (const status of [301, 302, 307, 308]) {
+  test(`${status} to another origin: nothing is asked for there, nor again here`, async (context) => {
+    const [listener, elsewhere] = [await startServer(context), await startServer(context)];
+    const client = connect(listener);
+    const request = await listener.request();
+    request.reject(status, { headers: { location: `${elsewhere.url}redirected` } });
+    await assert.rejects(client.ready, NOT_ESTABLISHED);
+    // The next request at each is the first of another session.
+    for (const server of [listener, elsewhere]) {
+      const marker = connect(server, { path: 'marker' });
+      assert.equal((await server.request()).url, `${server.url}marker`);
+      marker.close();
+      await assert.rejects(marker.ready);
+    }
+  });
+}
+
 test('a request is answered once', async (context) => {
   const listener = await startServer(context);
   const client = connect(listener);
@@ -180,6 +197,33 @@ for (const [what, closer] of [
     }
   });
 }
+
+for (const [given, closeCode] of [
+  [2 ** 32, 0],
+  [2 ** 32 + 7, 7],
+  [2 ** 53, 0],
+  [-(2 ** 31), 2 ** 31],
+  [1.9, 1],
+  [Number.NaN, 0],
+  [-Infinity, 0],
+  ['0x10', 16],
+]) {
+  test(`a close code of ${given} is ${closeCode}`, async (context) => {
+    const { client, server } = await openSession(context);
+    client.close({ closeCode: given });
+    assert.equal((await client.closed).closeCode, closeCode);
+    assert.equal((await server.closed).closeCode, closeCode);
+  });
+}
+
+test('a close code that is no number throws, and the session goes on', async (context) => {
+  const { client, server } = await openSession(context);
+  for (const closeCode of [1n, Symbol('x'), { valueOf: () => 1n }]) {
+    assert.throws(() => client.close({ closeCode }), TypeError);
+  }
+  client.close({ closeCode: 3 });
+  assert.equal((await server.closed).closeCode, 3);
+});
 
 test('a reason is cut to 1024 bytes between two characters', async (context) => {
   const { client, server } = await openSession(context);

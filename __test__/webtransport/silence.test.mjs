@@ -1,10 +1,12 @@
 // Servers that never answer: a session that is not there in time fails. Each waits for that time, all at once.
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import webwire from '../../index.js';
+import { longHeader, parseLongHeader } from '../helpers/quic.mjs';
 import { startUdpProxy } from '../helpers/udp-proxy.mjs';
 import { connect, hearCauses, NOT_ESTABLISHED, startServer } from './pair.mjs';
 
@@ -25,6 +27,29 @@ const silent = {
     await once(socket, 'close');
     return new WebTransport(`https://127.0.0.1:${port}/`);
   },
+  async 'a server that answers with what is no QUIC'(context) {
+    const socket = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    context.after(() => socket.close());
+    socket.on('message', (packet, { port, address }) => {
+      const { source, destination } = parseLongHeader(packet);
+      const ids = { destination: source, source: destination, version: 1 };
+      for (const answer of [
+        Buffer.alloc(0),
+        Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'),
+        randomBytes(1200),
+        packet,
+        // A short header, and packets that can't be decrypted.
+        Buffer.concat([Buffer.from([0x40]), source, randomBytes(30)]),
+        longHeader({ ...ids, rest: randomBytes(1200) }),
+        longHeader({ ...ids, first: 0xe0, rest: randomBytes(1200) }),
+        longHeader({ ...ids, version: 0x0a0a0a0a }),
+      ]) {
+        socket.send(answer, port, address);
+      }
+    });
+    return new WebTransport(`https://127.0.0.1:${socket.address().port}/`);
+  },
   async 'a server that falls silent in the handshake'(context) {
     const listener = await startServer(context);
     const proxy = await startUdpProxy(context, listener.server.address().port);
@@ -44,6 +69,7 @@ const silent = {
 const PHASES = {
   'a port where nobody speaks': 'connect',
   'a port where nobody listens': 'connect',
+  'a server that answers with what is no QUIC': 'connect',
   'a server that falls silent in the handshake': 'connect',
   'a server that never answers the request': 'request',
 };

@@ -6,6 +6,7 @@ import contextlib
 import sys
 
 from aioquic.asyncio import connect
+from aioquic.h3.events import DataReceived, HeadersReceived
 from aioquic.quic.configuration import QuicConfiguration
 from aioquic.quic.events import ConnectionTerminated
 
@@ -27,6 +28,8 @@ class ClientProtocol(WebTransportProtocol):
         self.terminated = loop.create_future()
         self.events = asyncio.Queue()
         self.session_stopped = False
+        self.body = b""
+        self.ended = loop.create_future()
 
     def quic_event_received(self, event):
         super().quic_event_received(event)
@@ -34,6 +37,13 @@ class ClientProtocol(WebTransportProtocol):
             self.terminated.set_result(None)
             if not self.opened.done():
                 self.opened.set_exception(ConnectionError(f"{event.error_code:#x} {event.reason_phrase}"))
+
+    def _http_event_received(self, event):
+        super()._http_event_received(event)
+        if isinstance(event, (HeadersReceived, DataReceived)) and event.stream_id == self.session:
+            self.body += getattr(event, "data", b"")
+            if event.stream_ended and not self.ended.done():
+                self.ended.set_result(None)
 
     def request(self, authority, path):
         self.session = self._quic.get_next_available_stream_id()
@@ -171,7 +181,11 @@ async def main(port, ca, path, draft="draft-02"):
         headers = await client.opened
         status = int(headers[b":status"])
         tell(event="answer", status=status, protocol=headers.get(b"wt-protocol", b"").decode())
-        if status == 200:
+        if status != 200:
+            await client.ended
+            fields = {name.decode(): value.decode() for name, value in headers.items() if name[:1] != b":"}
+            tell(event="refused", headers=fields, body=client.body.decode())
+        else:
             await getattr(client, f"do_{path}")()
             client.transmit()
             # The server may end the connection first.

@@ -19,6 +19,9 @@ DRAIN = bytes([0x80, 0, 0x78, 0xAE, 0])
 
 
 class FaultyProtocol(WebTransportProtocol):
+    def at_datagram(self):
+        """What the client's datagram asks for: nothing."""
+
     def on_headers(self, stream_id, headers):
         self.session = stream_id
         name = headers[b":path"].decode()[1:].replace("-", "_")
@@ -64,26 +67,15 @@ class FaultyProtocol(WebTransportProtocol):
 
     def do_reset(self, stream_id):
         self.ok(stream_id)
-        self.transmit()
-        asyncio.get_running_loop().call_later(0.05, self.reset_later, stream_id)
-
-    def reset_later(self, stream_id):
-        self._quic.reset_stream(stream_id, 0x10C)
-        self.transmit()
+        self.at_datagram = lambda: self._quic.reset_stream(stream_id, 0x10C)
 
     def do_connection_close(self, stream_id):
         self.ok(stream_id)
-        self.transmit()
-        asyncio.get_running_loop().call_later(0.05, self.close_later)
-
-    def close_later(self):
-        self._quic.close(error_code=0x1234, reason_phrase="enough")
-        self.transmit()
+        self.at_datagram = lambda: self._quic.close(error_code=0x1234, reason_phrase="enough")
 
     def do_stateless_reset(self, stream_id):
         self.ok(stream_id)
-        self.transmit()
-        asyncio.get_running_loop().call_later(0.05, self.forget)
+        self.at_datagram = self.forget
 
     def forget(self):
         """As a server that was started anew answers a packet of a connection from before."""
@@ -133,7 +125,7 @@ class FaultyProtocol(WebTransportProtocol):
         stream = self.http.create_webtransport_stream(stream_id, is_unidirectional=True)
         self._quic.send_stream_data(stream, b"x")
         # When the client says that it has the stream: a reset may overtake the stream's first bytes.
-        self.reset_at_datagram = stream
+        self.at_datagram = lambda: self._quic.reset_stream(stream, 0x10C)
 
     def do_foreign_session(self, stream_id):
         # Streams of a session that nobody asked for, and of none that can be.
@@ -146,8 +138,12 @@ class FaultyProtocol(WebTransportProtocol):
         self._quic.send_stream_data(stream_id, data, end_stream=True)
 
     def on_datagram(self, data):
-        if (stream := getattr(self, "reset_at_datagram", None)) is not None:
-            self.reset_later(stream)
+        self.at_datagram()
+        self.transmit()
+
+    def on_reset(self, stream_id, wire_code):
+        if stream_id == self.session:
+            tell(event="reset", code=wire_code)
 
     def on_close(self, code, reason):
         self.end_session()
