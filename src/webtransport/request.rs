@@ -330,8 +330,7 @@ pub(super) async fn live(
         connect_stream::run(&session, stream).await;
     } else {
         session.end(Duration::ZERO).await;
-        let gone = Payload::Text("the client has gone");
-        session.port.emit(WebTransportEvent::Failed, 0, 0, gone);
+        Cause::new(Phase::Request, "ERR_REQUEST_GONE", "the client has gone").emit(&session.port);
     }
     http3.leave(&session);
     session
