@@ -98,6 +98,8 @@ impl From<Cause> for NotOpened {
 /// whenever one of them succeeds. Cancel safe: nothing stays.
 pub(crate) async fn establish_connection(destination: Destination, time: Duration) -> Result<Opened, NotOpened> {
     let mut deadline = Deadline::after(time);
+    // Made before the turn comes: the line moves by what each one does in its turn.
+    let request = destination.request.to_bytes();
     let (mut transport, turn) = obtain_connection(
         destination.route,
         (destination.host, destination.port),
@@ -111,7 +113,7 @@ pub(crate) async fn establish_connection(destination: Destination, time: Duratio
         Some(turn) => Some(deadline.within(Phase::Handshake, always(turn.handshake())).await?),
         None => None,
     };
-    let shaken = shake_hands(&mut transport, &destination.request);
+    let shaken = shake_hands(&mut transport, &request);
     let (response, end, mut head) = deadline.within(Phase::Handshake, shaken).await?;
     let established = match destination.request.check(&response) {
         Ok(established) => established,
@@ -123,7 +125,12 @@ pub(crate) async fn establish_connection(destination: Destination, time: Duratio
             });
         }
     };
+    let is_followed = turn.as_ref().is_some_and(HandshakeTurn::is_followed);
     let wake = turn.map_or(Wake::Now, HandshakeTurn::succeed);
+    if is_followed {
+        // The next one's request leaves before this connection goes on.
+        tokio::task::yield_now().await;
+    }
     let rest = head.split_off(end);
     if destination.audience == Audience::Nobody {
         head = Vec::new();
@@ -244,8 +251,8 @@ async fn encrypt<S: ByteStream>(
 }
 
 /// Sends the request and reads the answer: its head, where that ends, and all that came.
-async fn shake_hands(transport: &mut Transport, request: &ClientRequest) -> Result<(Response, usize, Vec<u8>), Cause> {
-    let written = transport.write_all(&request.to_bytes()).await;
+async fn shake_hands(transport: &mut Transport, request: &[u8]) -> Result<(Response, usize, Vec<u8>), Cause> {
+    let written = transport.write_all(request).await;
     written.map_err(|error| Cause::system(Phase::Handshake, "write", &error))?;
     let mut reader = ResponseReader::default();
     let mut buffer = Vec::new();
