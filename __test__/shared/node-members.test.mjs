@@ -98,6 +98,28 @@ test('servers are disposed', async () => {
   }
 });
 
+test('a WebTransportServer is an async iterable of its requests', async (t) => {
+  const { cert, key, hash } = createCertificate();
+  const server = new WebTransportServer({ host: '127.0.0.1', cert, key });
+  t.after(() => server.close({ timeoutMs: 0 }));
+  await server.ready;
+  const session = new WebTransport(`https://127.0.0.1:${server.address().port}/path`, {
+    serverCertificateHashes: [{ algorithm: 'sha-256', value: hash }],
+  });
+  for await (const request of server) {
+    assert.match(request.url, /\/path$/);
+    await request.accept();
+    break;
+  }
+  await session.ready;
+  const rest = (async () => {
+    for await (const request of server) assert.fail(request.url);
+  })();
+  session.close();
+  await server.close();
+  await rest;
+});
+
 /** Both ends of an established session. */
 async function openSession(t) {
   const { cert, key, hash } = createCertificate();
