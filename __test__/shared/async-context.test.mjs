@@ -195,6 +195,32 @@ test('a WebTransportServer has its store in its events and in its hook', async (
   assert.deepEqual(seen, [...expected, ...expected]);
 });
 
+test("a WebTransportServer's store is in connection also where the request has waited for the listener", async (t) => {
+  let requests = 0;
+  const requested = new Promise((resolve) => {
+    const count = () => {
+      requests += 1;
+      if (requests === 2) resolve();
+    };
+    subscribe('webwire:webtransport:server:request', count);
+    t.after(() => unsubscribe('webwire:webtransport:server:request', count));
+  });
+  const { server, connect } = await startServer(t, 'server');
+  const clients = [connect(), connect()];
+  // Of two at least the first waits.
+  await requested;
+  const seen = await new Promise((resolve) => {
+    const stores = [];
+    const listener = () => {
+      stores.push(storage.getStore());
+      if (stores.length === clients.length) resolve(stores);
+    };
+    storage.run('late', () => server.addEventListener('connection', listener));
+  });
+  assert.deepEqual(seen, ['server', 'server']);
+  for (const client of clients) client.close();
+});
+
 test('promises and streams of a WebTransport keep the store of who waits', async (t) => {
   const { server, connect } = await startServer(t, 'server');
   server.onconnection = async ({ socket }) => {

@@ -209,14 +209,17 @@ export class WebTransportServer extends EventTarget {
   }
 
   #acceptAtOnce(request: WebTransportRequest): void {
-    request
-      .accept()
-      .then((socket) => socket.ready.then(() => socket))
-      .then(
-        (socket) => dispatchEvent.call(this, new WebTransportConnectionEvent(socket, request)),
-        // The client has gone in the meantime: there is no session to speak of.
-        () => {},
-      );
+    // The request may have waited for a listener, in whose context this is called.
+    this.#registration.run(() => {
+      request
+        .accept()
+        .then((socket) => socket.ready.then(() => socket))
+        .then(
+          (socket) => dispatchEvent.call(this, new WebTransportConnectionEvent(socket, request)),
+          // The client has gone in the meantime: there is no session to speak of.
+          () => {},
+        );
+    });
   }
 
   /** Why the server itself rejects a request, while it does. */
