@@ -31,9 +31,7 @@ const SCENARIOS = [
 /** Runs a scenario to its end. */
 async function run({ signal: killed }, binary, ...args) {
   const file = path.join(import.meta.dirname, 'scenarios.mjs');
-  // Only where it is needed: Node 22 has been seen to fail at making the extension for a thread that ends.
-  const flags = args[1] === 'collected' ? ['--expose-gc'] : [];
-  const child = spawn(binary, [...flags, file, ...args], { signal: killed, killSignal: 'SIGKILL' });
+  const child = spawn(binary, [file, ...args], { signal: killed, killSignal: 'SIGKILL' });
   // What the killing of a test that took too long says, the test has said.
   child.on('error', () => {});
   let output = '';

@@ -122,6 +122,7 @@ const scenarios = {
 
   /** Objects that nothing refers to are collected, and their connections end. */
   async collected() {
+    const { gc } = await import('../helpers/garbage.mjs');
     const references = [];
     for (let count = 0; count < 10; count += 1) {
       references.push(await openAndDrop());
@@ -129,7 +130,7 @@ const scenarios = {
     while (references.some((reference) => reference.deref() !== undefined)) {
       // In a turn of its own: what deref() has shown is kept to the end of the turn.
       await new Promise(setImmediate);
-      globalThis.gc();
+      gc();
       await new Promise(setImmediate);
     }
     process.on('exit', done);
