@@ -125,6 +125,11 @@ class HostileProtocol(WebTransportProtocol):
         await asyncio.wait([ping, self.terminated], return_when=asyncio.FIRST_COMPLETED)
         return not self.terminated.done()
 
+    # A stream that is reset before the server has room for it would break QUIC's own rules. An acknowledgement is no room yet.
+    async def has_room_for(self, stream_id):
+        while stream_id // 4 >= self._quic._remote_max_streams_bidi and not self.terminated.done():
+            await self.taken()
+
     # One byte of each two of a stream of 1 MB: nothing of it can be read.
     async def do_gaps(self):
         stream_id = self.http.create_webtransport_stream(self.session, is_unidirectional=True)
@@ -150,6 +155,7 @@ class HostileProtocol(WebTransportProtocol):
         while not self.terminated.done():
             # Several at once: an acknowledgement may take 25 ms, and one request in that time is no flood.
             for _ in range(8):
+                await self.has_room_for(self._quic.get_next_available_stream_id())
                 stream_id = self.request()
                 self.transmit()
                 self._quic.reset_stream(stream_id, 0x10C)
@@ -163,6 +169,7 @@ class HostileProtocol(WebTransportProtocol):
     async def do_plain_requests(self):
         while not self.terminated.done():
             stream_id = self._quic.get_next_available_stream_id()
+            await self.has_room_for(stream_id)
             self.send_plain_headers(stream_id)
             self.transmit()
             self._quic.reset_stream(stream_id, 0x10C)
