@@ -268,11 +268,6 @@ impl Task {
     fn poll_hand_over(&mut self, context: &mut Context<'_>) -> Poll<Result<Handed, Ended>> {
         let turnstile = &self.session.turnstile;
         if turnstile.is_used() {
-            if self.header > 0 {
-                // Out of turn: the peer gives up what does not say in time what it is for.
-                let (stream, held) = (&mut self.stream, &mut self.held);
-                return poll_write(stream, held, self.header, context).map(|(_, handed)| handed);
-            }
             let place = self.queue.place();
             let turn = self
                 .turn
@@ -392,6 +387,3 @@ pub(crate) fn discard(mut half: SendHalf, code: ErrorCode) {
     // An error means that it has ended already.
     let _done = half.stream.reset(varint(code));
 }
-
-#[cfg(test)]
-mod tests;
