@@ -125,9 +125,8 @@ pub(crate) async fn establish_connection(destination: Destination, time: Duratio
             });
         }
     };
-    let is_followed = turn.as_ref().is_some_and(HandshakeTurn::is_followed);
     let wake = turn.map_or(Wake::Now, HandshakeTurn::succeed);
-    if is_followed {
+    if wake == Wake::Soon {
         // The next one's request leaves before this connection goes on.
         tokio::task::yield_now().await;
     }

@@ -116,17 +116,13 @@ impl TransportTurn {
 }
 
 impl HandshakeTurn {
-    /// Somebody stands behind in the line.
-    pub(crate) fn is_followed(&self) -> bool {
-        lines().get(&self.place.0).is_some_and(|(_, length)| *length > 1)
-    }
-
     /// The handshake is done: the time of those behind begins anew. Says when the script is to hear of it: where the server
     /// is so near that the next one is likely to be done at once, with that.
     pub(crate) fn succeed(self) -> Wake {
         let now = Instant::now();
         *self.line.last_success.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
-        if self.is_followed() && now - self.begun < SOON / 2 {
+        let is_followed = lines().get(&self.place.0).is_some_and(|(_, length)| *length > 1);
+        if is_followed && now - self.begun < SOON / 2 {
             Wake::Soon
         } else {
             Wake::Now
