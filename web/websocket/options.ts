@@ -4,6 +4,7 @@
 import { constants } from 'node:buffer';
 import { isIP } from 'node:net';
 import { DOMException } from '../errors.js';
+import { NOT_IN_A_VALUE, TOKEN } from '../http-header.js';
 import { ipAddress } from '../ip-address.js';
 import { location } from '../location.js';
 import { convertTlsOptions, type NativeTlsOptions, type TlsOptions, trustWhatNodeTrusts } from '../tls.js';
@@ -69,11 +70,8 @@ const MAX_MESSAGE_SIZE = 128 * 1024 * 1024;
 const HANDSHAKE_TIMEOUT_MS = 30_000;
 const CLOSE_TIMEOUT_MS = 10_000;
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be in a header's value.
-const NOT_IN_A_VALUE = /[\0-\x08\x0a-\x1f\x7f]/;
 /** What the opening handshake itself sends. */
-const RESERVED =
+export const RESERVED =
   /^(connection|upgrade|content-length|transfer-encoding|te|trailer|keep-alive|expect|sec-websocket-.*)$/i;
 
 /** Name and value in turn, from pairs or a record. Throws TypeError for what must not stand in a header. */

@@ -1,11 +1,11 @@
 // WebTransportServer: sessions that clients ask for, over HTTP/3. No standard has one; the shape is that of WebSocketServer.
 
-import { type InspectOptions, inspect } from 'node:util';
 import { deferred } from '../deferred.js';
 import { DOMException, exception, fromNative } from '../errors.js';
 import { defineEventHandlers, EventTarget, onListenersChanged } from '../event-target.js';
 import { type Dispatch, hub, type Registration } from '../hub.js';
 import { IncomingRequests } from '../incoming-requests.js';
+import { defineNodeMembers } from '../node-members.js';
 import { convertCertificates } from '../server-tls.js';
 import { defineInterface, requireArguments } from '../webidl.js';
 import {
@@ -48,7 +48,19 @@ type State = 'starting' | 'listening' | 'closing' | 'closed';
 
 const { dispatchEvent } = EventTarget.prototype;
 
+/** What is shown of one. */
+let shown: (server: WebTransportServer) => object;
+
 export class WebTransportServer extends EventTarget {
+  static {
+    shown = (server) => ({
+      state: server.#state,
+      ...(server.#address === undefined ? {} : { listening: server.#address }),
+      sessions: server.#native.sessions(),
+      unanswered: server.#unanswered.size,
+    });
+  }
+
   // `this`, since the class has no name yet that the compiled script could use.
   static readonly #knowsListeners = onListenersChanged(this, (server, type, count) => {
     if (type !== 'connection') return;
@@ -140,24 +152,6 @@ export class WebTransportServer extends EventTarget {
 
   unref(): void {
     this.#registration.unref();
-  }
-
-  [Symbol.dispose](): void {
-    void this.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  [inspect.custom](_depth: number, options: InspectOptions): string {
-    const shown = {
-      state: this.#state,
-      ...(this.#address === undefined ? {} : { listening: this.#address }),
-      sessions: this.#native.sessions(),
-      unanswered: this.#unanswered.size,
-    };
-    return `WebTransportServer ${inspect(shown, options)}`;
   }
 
   #stop(): void {
@@ -307,3 +301,4 @@ export class WebTransportServer extends EventTarget {
 
 defineEventHandlers(WebTransportServer, ['connection']);
 defineInterface(WebTransportServer, { constructorLength: 1, lengths: { close: 0, setCertificate: 1 } });
+defineNodeMembers(WebTransportServer, { shown, ended: (server) => server.close() });

@@ -5,9 +5,16 @@ import { constants } from 'node:buffer';
 import { Agent } from 'node:http';
 import { Agent as SecureAgent } from 'node:https';
 import { DOMException } from '../errors.js';
+import { TOKEN } from '../http-header.js';
 import type { TlsOptions } from '../tls.js';
 import type { Lookup } from '../websocket/lookup.js';
-import { type Arguments, convertArguments, type Destination, refuseUnsupported } from '../websocket/options.js';
+import {
+  type Arguments,
+  convertArguments,
+  type Destination,
+  RESERVED,
+  refuseUnsupported,
+} from '../websocket/options.js';
 import { convertDeflate } from './deflate.js';
 
 /** What a connection needs to know of the options, the client's or the server's. */
@@ -32,10 +39,7 @@ const { MAX_STRING_LENGTH } = constants;
 const MAX_PAYLOAD = 100 * 1024 * 1024;
 const CLOSE_TIMEOUT_MS = 30_000;
 const VERSION = 13;
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const SCHEMES = ['ws:', 'wss:', 'http:', 'https:', 'ws+unix:'];
-/** Headers that the handshake writes itself, whatever the caller says. */
-const OURS = /^(connection|upgrade|content-length|transfer-encoding|te|trailer|keep-alive|expect|sec-websocket-.*)$/i;
 
 /** What can't be done here and would change what the program means. */
 const UNSUPPORTED = [
@@ -164,7 +168,7 @@ function convertProtocols(given: unknown): string[] {
 function convertHeaders({ headers, origin, auth }: ClientOptions, { username, password }: URL): [string, string][] {
   const pairs: [string, string][] = [];
   for (const [name, value] of Object.entries(headers ?? {})) {
-    if (OURS.test(name) || value === undefined) continue;
+    if (RESERVED.test(name) || value === undefined) continue;
     if (!Array.isArray(value)) pairs.push([name, String(value)]);
     else if (name.toLowerCase() === 'cookie') pairs.push([name, value.join('; ')]);
     else for (const one of value) pairs.push([name, String(one)]);

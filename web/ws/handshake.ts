@@ -5,13 +5,11 @@
 import { createHash } from 'node:crypto';
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { NOT_IN_A_VALUE, TOKEN } from '../http-header.js';
 import { refusal } from '../websocket/server-diagnostics.js';
 import { refuse } from '../websocket/upgrade.js';
 
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what must not be in a header's value.
-const NOT_IN_A_VALUE = /[\0-\x08\x0a-\x1f\x7f]/;
 /** Headers of a 101 that the native core writes itself. */
 const OURS = /^(upgrade|connection|sec-websocket-(accept|protocol|extensions))$/i;
 /** Headers that say where an answer ends. */
