@@ -44,7 +44,7 @@ const cases = [
   },
   {
     title: 'deflate-recv-1KiB-json',
-    parameters: { case: 'receive', kind: 'json', size: 1024, count: 400_000 },
+    parameters: { case: 'receive', kind: 'json', size: 1024, count: 200_000 },
     measures: [{ key: 'rate', unit: 'messages/s', mark: atLeast(8, 'ws') }, perMessage[1]],
   },
   {
