@@ -23,6 +23,8 @@ pub(crate) struct Place {
 struct Sender {
     place: Place,
     waiting: bool,
+    /// See [`Scheduler::hasten`].
+    hastened: bool,
     /// QUIC had no room for it, or the peer's flow control holds it.
     blocked: bool,
     /// When it last had its turn: those of the same order take turns.
@@ -48,6 +50,7 @@ impl Scheduler {
         let sender = Sender {
             place,
             waiting: false,
+            hastened: false,
             blocked: false,
             last_turn: self.turns,
         };
@@ -85,6 +88,14 @@ impl Scheduler {
         }
     }
 
+    /// What the sender hands over next goes before all places: the few bytes that say what a stream is for, without which
+    /// the peer gives it up in the end.
+    pub(crate) fn hasten(&mut self, id: u32) {
+        if let Some(sender) = self.senders.get_mut(&id) {
+            sender.hastened = true;
+        }
+    }
+
     /// The sender has nothing to hand over.
     pub(crate) fn rest(&mut self, id: u32) {
         if let Some(sender) = self.senders.get_mut(&id) {
@@ -113,6 +124,7 @@ impl Scheduler {
         };
         self.turns += 1;
         sender.last_turn = self.turns;
+        sender.hastened = false;
         let group = sender.place.group;
         let before = self.served(group);
         self.now = self.now.max(before);
@@ -126,7 +138,8 @@ impl Scheduler {
             .filter(|(_, sender)| sender.waiting && !sender.blocked)
             .min_by_key(|(id, sender)| {
                 let Place { group, order } = sender.place;
-                (self.served(group), group, Reverse(order), sender.last_turn, **id)
+                let place = (self.served(group), group, Reverse(order));
+                (!sender.hastened, place, sender.last_turn, **id)
             })
             .map(|(id, _)| *id)
     }
@@ -254,6 +267,18 @@ mod tests {
         assert_eq!(scheduler.next(), None);
         scheduler.unblock();
         assert_eq!(scheduler.next(), Some(high));
+    }
+
+    #[test]
+    fn who_is_hastened_goes_first_once() {
+        let mut scheduler = Scheduler::default();
+        let [low, high] = [1, 2].map(|order| waiting(&mut scheduler, 0, order));
+        let other = waiting(&mut scheduler, 1, 0);
+        scheduler.hasten(low);
+        scheduler.blocked(low);
+        assert_ne!(scheduler.next(), Some(low), "QUIC has no room for it");
+        scheduler.unblock();
+        assert_eq!(turns(&mut scheduler, 5), [low, other, high, other, high]);
     }
 
     #[test]

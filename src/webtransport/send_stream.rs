@@ -272,6 +272,9 @@ impl Task {
             let turn = self
                 .turn
                 .get_or_insert_with(|| turnstile.enter(place, self.queue.changed.clone()));
+            if self.header > 0 {
+                turnstile.hasten(turn);
+            }
             let (credit, stream, held) = (self.session.credit.as_deref(), &mut self.stream, &mut self.held);
             let header = self.header;
             return turnstile.poll_write(turn, place, || {
@@ -387,3 +390,6 @@ pub(crate) fn discard(mut half: SendHalf, code: ErrorCode) {
     // An error means that it has ended already.
     let _done = half.stream.reset(varint(code));
 }
+
+#[cfg(test)]
+mod tests;
