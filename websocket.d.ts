@@ -431,7 +431,10 @@ export interface WebSocketClients extends Iterable<WebSocket> {
 export class WebSocketServer extends EventTargetOf<WebSocketServerEventMap> {
   /** Begins to listen. Throws TypeError for wrong options. */
   constructor(options?: WebSocketServerOptions);
-  /** Fulfilled when it listens, at once with `noServer`; rejected with the system's error. */
+  /**
+   * Fulfilled when it listens, at once with `noServer`; rejected with the system's error. That is an unhandled rejection, which ends the process, where
+   * nobody looks at it; not so the AbortError of a server that was closed before it listened.
+   */
   readonly ready: Promise<void>;
   /** Where it listens. Throws InvalidStateError while it doesn't. */
   address(): ServerAddress;

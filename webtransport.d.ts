@@ -418,7 +418,10 @@ export class WebTransportServer extends EventTargetOf<WebTransportServerEventMap
     options: WebTransportServerOptions &
       (Required<Pick<ServerCertificates, 'cert' | 'key'>> | Required<Pick<ServerCertificates, 'certificates'>>),
   );
-  /** Fulfilled when it listens; rejected with the system's error. */
+  /**
+   * Fulfilled when it listens; rejected with the system's error. That is an unhandled rejection, which ends the process, where
+   * nobody looks at it; not so the AbortError of a server that was closed before it listened.
+   */
   readonly ready: Promise<void>;
   /** Where it listens. Throws InvalidStateError while it doesn't. */
   address(): ServerAddress;

@@ -6,16 +6,22 @@ export interface Deferred<Value> {
   reject(reason: unknown): void;
 }
 
-/** A promise whose rejection nobody has to look at. */
-export function deferred<Value>(): Deferred<Value> {
+/** `Promise.withResolvers`, which Node 20 lacks. */
+export function withResolvers<Value>(): Deferred<Value> {
   let resolve!: (value: Value) => void;
   let reject!: (reason: unknown) => void;
   const promise = new Promise<Value>((resolvePromise, rejectPromise) => {
     resolve = resolvePromise;
     reject = rejectPromise;
   });
-  promise.catch(ignore);
   return { promise, resolve, reject };
+}
+
+/** A promise whose rejection nobody has to look at. */
+export function deferred<Value>(): Deferred<Value> {
+  const made = withResolvers<Value>();
+  made.promise.catch(ignore);
+  return made;
 }
 
 function ignore(): void {}

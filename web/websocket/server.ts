@@ -5,6 +5,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { clearTimeout as clearRealTimeout, setTimeout as setRealTimeout } from 'node:timers';
 import { native } from '../binding.js';
+import { withResolvers } from '../deferred.js';
 import { DOMException, exception, fromNative } from '../errors.js';
 import { defineEventHandlers, EventTarget, onListenersChanged } from '../event-target.js';
 import { hub, type Registration } from '../hub.js';
@@ -84,23 +85,6 @@ function addressOf(server: Server): Address | undefined {
   return { ...address, family: address.family === 'IPv4' ? 'IPv4' : 'IPv6' };
 }
 
-interface Deferred<Value> {
-  readonly promise: Promise<Value>;
-  readonly resolve: (value: Value) => void;
-  readonly reject: (reason: unknown) => void;
-}
-
-/** `Promise.withResolvers`, which Node 20 lacks. */
-function deferred<Value>(): Deferred<Value> {
-  let resolve: (value: Value) => void = () => {};
-  let reject: (reason: unknown) => void = () => {};
-  const promise = new Promise<Value>((fulfil, refuse) => {
-    resolve = fulfil;
-    reject = refuse;
-  });
-  return { promise, resolve, reject };
-}
-
 /** What is shown of one. */
 let shown: (server: WebSocketServer) => object;
 
@@ -127,8 +111,9 @@ export class WebSocketServer extends EventTarget {
 
   readonly #registration: Registration;
   readonly #listener: Listener;
-  readonly #ready = deferred<void>();
-  readonly #closed = deferred<void>();
+  /** A failure that nobody looks at ends the process, as that of Node's servers does. */
+  readonly #ready = withResolvers<void>();
+  readonly #closed = withResolvers<void>();
   #address: Address | undefined;
   #closing = false;
   #ended = false;
@@ -213,6 +198,8 @@ export class WebSocketServer extends EventTarget {
     const { code, reason, timeoutMs } = convertCloseOptions(options);
     if (this.#closing) return this.#closed.promise;
     this.#closing = true;
+    // Nobody has to wait for a server that was closed on purpose.
+    this.#ready.promise.catch(() => {});
     // Who waits for the end hears of it, also where nothing else keeps the server or the process.
     this.#registration.hold();
     this.#registration.ref();
@@ -395,7 +382,7 @@ export class WebSocketServer extends EventTarget {
   #accept(number: number, url: string, protocol: string | undefined, headers: string[]): Promise<WebSocket> {
     const request = this.#unanswered.get(number);
     this.#unanswered.delete(number);
-    const { promise, resolve } = deferred<WebSocket>();
+    const { promise, resolve } = withResolvers<WebSocket>();
     const socket = acceptSocket({
       // A Host header that no URL can have is the client's affair.
       url: URL.canParse(url) ? url : 'ws://invalid/',
@@ -420,12 +407,10 @@ export class WebSocketServer extends EventTarget {
     this.#ended = true;
     this.#closing = true;
     this.#address = undefined;
-    if (error !== '') this.#ready.reject(exception('SystemError', error));
-    else {
-      // Nobody has to wait for a server that was closed on purpose.
-      this.#ready.promise.catch(() => {});
-      this.#ready.reject(new DOMException('The server was closed', 'AbortError'));
-    }
+    const closed = error === '';
+    this.#ready.reject(
+      closed ? new DOMException('The server was closed', 'AbortError') : exception('SystemError', error),
+    );
     this.#incoming.end();
     this.#endIfDone();
   }

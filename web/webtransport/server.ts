@@ -1,6 +1,6 @@
 // WebTransportServer: sessions that clients ask for, over HTTP/3. No standard has one; the shape is that of WebSocketServer.
 
-import { deferred } from '../deferred.js';
+import { withResolvers } from '../deferred.js';
 import { DOMException, exception, fromNative } from '../errors.js';
 import { defineEventHandlers, EventTarget, onListenersChanged } from '../event-target.js';
 import { type Dispatch, hub, type Registration } from '../hub.js';
@@ -71,8 +71,9 @@ export class WebTransportServer extends EventTarget {
   readonly #native: NativeListener;
   #state: State = 'starting';
   #address: ServerAddress | undefined;
-  readonly #ready = deferred<void>();
-  readonly #closed = deferred<void>();
+  /** A failure that nobody looks at ends the process, as that of Node's servers does. */
+  readonly #ready = withResolvers<void>();
+  readonly #closed = withResolvers<void>();
   readonly #incoming = new IncomingRequests<WebTransportRequest>((request) => this.#acceptAtOnce(request));
   /** Requests that have no answer, so that their signals can abort. */
   readonly #unanswered = new Map<number, WebTransportRequest>();
@@ -137,6 +138,8 @@ export class WebTransportServer extends EventTarget {
   close(options: unknown = {}): Promise<void> {
     const { closeCode, reason, timeoutMs } = convertCloseOptions(options, "Failed to execute 'close': options");
     if (this.#state !== 'closed') {
+      // Nobody has to wait for a server that was closed on purpose.
+      this.#ready.promise.catch(() => {});
       this.#stop();
       // Who waits for the end hears of it, also where nothing else keeps the server or the process.
       this.#registration.hold();
