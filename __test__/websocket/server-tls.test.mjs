@@ -105,6 +105,7 @@ test('options of TLS', () => {
   }
   assert.throws(() => new WebSocketServer({ ...one, requestCert: true, ca: 'x' }), TypeError);
   assert.throws(() => new WebSocketServer({ noServer: true, ...one }), TypeError);
+  assert.throws(() => new WebSocketServer({ noServer: true, requestCert: true }), TypeError);
   assert.throws(() => new WebSocketServer({ socketPath: '/x', port: 1 }), TypeError);
 });
 

@@ -19,6 +19,12 @@ test('backlog is what the system is asked for', async (t) => {
   }
 });
 
+test('a closeTimeout that is none', () => {
+  for (const closeTimeout of ['abc', Number.NaN, -1, Number.POSITIVE_INFINITY, 2 ** 32, 1n]) {
+    assert.throws(() => new ours.WebSocketServer({ noServer: true, closeTimeout }), TypeError);
+  }
+});
+
 for (const [name, implementation] of Object.entries({ ours, theirs })) {
   const { WebSocketServer, WebSocket } = implementation;
 
@@ -47,6 +53,25 @@ for (const [name, implementation] of Object.entries({ ours, theirs })) {
     server.shouldHandle = async () => false;
     assert.equal(await opened('/there'), 'open');
   });
+
+  for (const [autoPong, expected] of [
+    [1, ['pong', 'message']],
+    [null, ['message']],
+  ]) {
+    test(`autoPong: ${autoPong} (${name})`, async (t) => {
+      const { url } = await serve(t, implementation, { autoPong }, (socket) => {
+        socket.on('ping', () => socket.send('it has come'));
+      });
+      const socket = new theirs.WebSocket(url);
+      await once(socket, 'open');
+      const heard = [];
+      socket.on('pong', () => heard.push('pong'));
+      socket.ping();
+      await once(socket, 'message');
+      assert.deepEqual([...heard, 'message'], expected);
+      socket.terminate();
+    });
+  }
 
   test(`resume() goes on after pause() (${name})`, async (t) => {
     const peers = [];

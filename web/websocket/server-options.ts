@@ -123,7 +123,7 @@ export function convertCloseOptions(given: unknown): { code: number; reason: str
 /** What the surface has and this version does not: better refused than ignored. */
 const UNSUPPORTED = ['verifyClient'];
 /** What only a listener of one's own has. */
-const LISTENING = ['ca', 'cert', 'certificates', 'host', 'key', 'port', 'socketPath'] as const;
+const LISTENING = ['ca', 'cert', 'certificates', 'host', 'key', 'port', 'requestCert', 'socketPath'] as const;
 
 /** Throws TypeError for what is wrong, RangeError for what is out of bounds. */
 export function convertServerOptions(given: unknown): ServerOptions {
@@ -155,7 +155,7 @@ export function convertServerOptions(given: unknown): ServerOptions {
       listener.clientCertificates = clientCertificates;
     }
   } else {
-    const misplaced = LISTENING.find((name) => options[name] !== undefined);
+    const misplaced = LISTENING.find((name) => options[name] !== undefined && options[name] !== false);
     if (misplaced !== undefined) throw new TypeError(`options: ${misplaced} is for a listener of its own`);
   }
   const { maxConnections, onRequest, path, signal } = options;

@@ -7,6 +7,7 @@ import { Agent as SecureAgent } from 'node:https';
 import { DOMException } from '../errors.js';
 import { TOKEN } from '../http-header.js';
 import type { TlsOptions } from '../tls.js';
+import { unsignedLong } from '../webidl.js';
 import type { Lookup } from '../websocket/lookup.js';
 import {
   type Arguments,
@@ -38,6 +39,7 @@ export interface ClientOptions extends LimitOptions, TlsOptions {
 const { MAX_STRING_LENGTH } = constants;
 const MAX_PAYLOAD = 100 * 1024 * 1024;
 const CLOSE_TIMEOUT_MS = 30_000;
+const milliseconds = unsignedLong('enforceRange');
 const VERSION = 13;
 const SCHEMES = ['ws:', 'wss:', 'http:', 'https:', 'ws+unix:'];
 
@@ -126,12 +128,12 @@ function watched(lookup: Lookup, failed: (error: Error) => void): Lookup {
   };
 }
 
-/** The limits of a connection in the engine's words, with `ws`'s defaults. */
+/** The limits of a connection in the engine's words, with `ws`'s defaults. Throws TypeError for what is no time. */
 export function convertLimits(options: LimitOptions): Destination['limits'] {
   const { autoPong = true, closeTimeout = CLOSE_TIMEOUT_MS, maxPayload = MAX_PAYLOAD } = options;
   return {
-    autoPong,
-    closeTimeoutMs: closeTimeout,
+    autoPong: Boolean(autoPong),
+    closeTimeoutMs: milliseconds(closeTimeout, 'closeTimeout'),
     hearsUntilClose: true,
     // 0 is no limit; a text message becomes a string, and no string is longer than this.
     maxMessageSize: maxPayload > 0 ? Math.min(maxPayload, MAX_STRING_LENGTH) : MAX_STRING_LENGTH,
