@@ -31,8 +31,8 @@ async function times(count, atOnce, work) {
 }
 
 /** Opens idle sessions. */
-async function hold({ at, count }) {
-  await times(count, HANDSHAKES_AT_ONCE, async () => held.push(await connect(at)));
+async function hold({ at, count, path }) {
+  await times(count, HANDSHAKES_AT_ONCE, async () => held.push(await connect(at, path)));
 }
 
 async function release() {
