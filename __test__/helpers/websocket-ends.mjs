@@ -202,14 +202,31 @@ export async function frameClient(t, port, headers = []) {
   return socket;
 }
 
-/** A WebSocketServer that listens, and whose sockets are all accepted by `connected(socket, request)`. */
-export async function listening(t, connected = () => {}, options = {}) {
+/** A WebSocketServer that listens, with nothing that accepts. */
+export async function idleServer(t, options = {}) {
   const server = new WebSocketServer({ host: '127.0.0.1', ...options });
-  server.addEventListener('connection', ({ socket, request }) => connected(socket, request));
-  await server.ready;
   t.after(() => server.close({ timeoutMs: 0 }));
+  await server.ready;
   const { port } = server.address();
-  return { server, port, url: `${options.cert ? 'wss' : 'ws'}://localhost:${port}/`.replace('localhost', '127.0.0.1') };
+  return { server, port, url: `${options.cert ? 'wss' : 'ws'}://127.0.0.1:${port}/` };
+}
+
+/** The same, but all sockets are accepted by `connected(socket, request)`. */
+export async function listening(t, connected = () => {}, options = {}) {
+  const { server, ...at } = await idleServer(t, options);
+  server.addEventListener('connection', ({ socket, request }) => connected(socket, request));
+  return { server, ...at };
+}
+
+/** Fifty round trips of a connection of its own: what another one would do in that time it has done. */
+export async function roundTrips(t) {
+  const socket = new WebSocket((await listening(t, echo)).url);
+  await next(socket, 'open');
+  for (let count = 0; count < 50; count += 1) {
+    socket.send('there and back');
+    await next(socket, 'message');
+  }
+  socket.close();
 }
 
 /** Sends back whatever comes. */

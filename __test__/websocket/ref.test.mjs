@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import Ws from 'ws';
-import { echo, listening, next, WebSocket } from '../helpers/websocket-ends.mjs';
+import { listening, roundTrips } from '../helpers/websocket-ends.mjs';
 
 /** Runs a script in a process of its own: the lines that it prints, and its end. */
 function run(t, script, ...args) {
@@ -45,14 +45,8 @@ for (const name of ['WebSocket', 'WebSocketStream']) {
     assert.deepEqual(left.lines, ['open', 'nothing keeps it']);
     const held = run(t, CLIENT, name, url, 'ref');
     await held.line();
-    // Round trips of another connection: meanwhile the process could end.
-    const other = new WebSocket((await listening(t, echo)).url);
-    await next(other, 'open');
-    for (let count = 0; count < 50; count += 1) {
-      other.send('there and back');
-      await next(other, 'message');
-    }
-    other.close();
+    // Meanwhile the process could end.
+    await roundTrips(t);
     assert.deepEqual(held.lines, ['open']);
     sockets[1].close(1000);
     await held.ended;

@@ -8,6 +8,7 @@ import Ws from 'ws';
 import {
   FAILED,
   heard,
+  idleServer,
   listening,
   next,
   request as rawRequest,
@@ -16,15 +17,6 @@ import {
   WebSocket,
   WebSocketServer,
 } from '../helpers/websocket-ends.mjs';
-
-/** A server that listens, with nothing that accepts. */
-async function server(t, options = {}) {
-  const made = new WebSocketServer({ host: '127.0.0.1', ...options });
-  t.after(() => made.close({ timeoutMs: 0 }));
-  await made.ready;
-  const { port } = made.address();
-  return { made, port, url: `ws://127.0.0.1:${port}/` };
-}
 
 /** What a raw client that asks for a connection is told. */
 async function told(t, port, extra) {
@@ -42,13 +34,13 @@ test('options', () => {
 
 test('clients is a live set of the open sockets', async (t) => {
   const sockets = [];
-  const { server: made, url } = await listening(t, (socket) => sockets.push(socket));
-  const { clients } = made;
+  const { server, url } = await listening(t, (socket) => sockets.push(socket));
+  const { clients } = server;
   assert.deepEqual([...clients], []);
   const near = [new WebSocket(url), new WebSocket(url)];
   await Promise.all(near.map((socket) => next(socket, 'open')));
   while (sockets.length < 2) await new Promise(setImmediate);
-  assert.equal(made.clients, clients);
+  assert.equal(server.clients, clients);
   assert.equal(clients.size, 2);
   assert.deepEqual(new Set(clients), new Set(sockets));
   assert.deepEqual([...clients.keys()], [...clients.values()]);
@@ -66,7 +58,7 @@ test('clients is a live set of the open sockets', async (t) => {
 
 test('onRequest hears each request first', async (t) => {
   const hooked = [];
-  const { made, port, url } = await server(t, {
+  const { server, port, url } = await idleServer(t, {
     async onRequest(request) {
       hooked.push(request.origin);
       await new Promise(setImmediate);
@@ -75,7 +67,7 @@ test('onRequest hears each request first', async (t) => {
       else if (request.origin === 'https://own.example') (await request.accept()).send('from the hook');
     },
   });
-  made.onconnection = ({ socket }) => socket.send('from the listener');
+  server.onconnection = ({ socket }) => socket.send('from the listener');
   const warned = once(process, 'warning');
   assert.equal((await told(t, port, ['Origin: https://evil.example'])).status, 403);
   assert.equal((await told(t, port, ['Origin: https://throws.example'])).status, 500);
@@ -104,7 +96,7 @@ test('every origin is let in by default, and is told: none, null, a foreign one'
 test('what the hook leaves unanswered is answered 503 at its time limit', async (t) => {
   const asked = [];
   // Long enough for the client's request on a busy machine.
-  const { port } = await server(t, { handshakeTimeoutMs: 3000, onRequest: (request) => asked.push(request) });
+  const { port } = await idleServer(t, { handshakeTimeoutMs: 3000, onRequest: (request) => asked.push(request) });
   assert.equal((await told(t, port)).status, 503);
   assert.equal(asked[0].signal.aborted, true);
   const socket = await asked[0].accept();
@@ -113,7 +105,7 @@ test('what the hook leaves unanswered is answered 503 at its time limit', async 
 
 test('more than maxConnections are refused with 503, until one has gone', async (t) => {
   const sockets = [];
-  const { server: made, port } = await listening(t, (socket) => sockets.push(socket), { maxConnections: 2 });
+  const { server, port } = await listening(t, (socket) => sockets.push(socket), { maxConnections: 2 });
   const first = await told(t, port);
   assert.equal(first.status, 101);
   assert.equal((await told(t, port)).status, 101);
@@ -123,30 +115,30 @@ test('more than maxConnections are refused with 503, until one has gone', async 
   first.client.destroy();
   await closed;
   assert.equal((await told(t, port)).status, 101);
-  assert.equal(made.clients.size <= 2, true);
+  assert.equal(server.clients.size <= 2, true);
 });
 
 test('close() with a code and a reason', async (t) => {
-  const { server: made, url } = await listening(t);
+  const { server, url } = await listening(t);
   for (const options of [{ code: 1005 }, { code: 999 }, { code: 5000 }]) {
-    assert.throws(() => made.close(options), { name: 'InvalidAccessError' });
+    assert.throws(() => server.close(options), { name: 'InvalidAccessError' });
   }
-  assert.throws(() => made.close({ reason: 'é'.repeat(62) }), { name: 'SyntaxError' });
+  assert.throws(() => server.close({ reason: 'é'.repeat(62) }), { name: 'SyntaxError' });
   const client = heard(new WebSocket(url));
-  while (made.clients.size < 1) await new Promise(setImmediate);
-  await made.close({ code: 1012, reason: 'restarting' });
+  while (server.clients.size < 1) await new Promise(setImmediate);
+  await server.close({ code: 1012, reason: 'restarting' });
   assert.deepEqual((await client.closed).at(-1), ['close', 1012, 'restarting', true]);
-  assert.equal(made.clients.size, 0);
+  assert.equal(server.clients.size, 0);
 });
 
 test('an abort signal closes the server', async (t) => {
   const controller = new AbortController();
-  const { server: made, url } = await listening(t, () => {}, { signal: controller.signal });
+  const { server, url } = await listening(t, () => {}, { signal: controller.signal });
   const client = heard(new WebSocket(url));
-  while (made.clients.size < 1) await new Promise(setImmediate);
+  while (server.clients.size < 1) await new Promise(setImmediate);
   controller.abort();
   assert.deepEqual((await client.closed).at(-1), ['close', 1001, '', true]);
-  await made.close();
+  await server.close();
   assert.deepEqual(await heard(new WebSocket(url)).closed, FAILED);
   const late = new WebSocketServer({ host: '127.0.0.1', signal: AbortSignal.abort() });
   await late.close();
@@ -154,21 +146,21 @@ test('an abort signal closes the server', async (t) => {
 });
 
 test('Symbol.asyncDispose, util.inspect', async () => {
-  const made = new WebSocketServer({ host: '127.0.0.1' });
-  await made.ready;
-  assert.match(inspect(made), /^WebSocketServer \{.*state: 'open'.*listening.*clients: 0/s);
-  await made[Symbol.asyncDispose]();
-  assert.match(inspect(made), /state: 'closed'/);
+  const server = new WebSocketServer({ host: '127.0.0.1' });
+  await server.ready;
+  assert.match(inspect(server), /^WebSocketServer \{.*state: 'open'.*listening.*clients: 0/s);
+  await server[Symbol.asyncDispose]();
+  assert.match(inspect(server), /state: 'closed'/);
 });
 
 test('a server is an async iterable of its requests', async (t) => {
-  const { made, url } = await server(t);
+  const { server, url } = await idleServer(t);
   const sockets = ['a', 'b', 'c'].map((path) => new WebSocket(`${url}${path}`));
   const closed = Promise.all(sockets.map((socket) => next(socket, 'close')));
   const served = [];
   // Whoever leaves the loop takes nothing with him.
   while (served.length < 3) {
-    for await (const request of made) {
+    for await (const request of server) {
       served.push(request.url);
       (await request.accept()).close(3000);
       if (served.length !== 2) break;
@@ -180,19 +172,19 @@ test('a server is an async iterable of its requests', async (t) => {
     [3000, 3000, 3000],
   );
   const rest = (async () => {
-    for await (const request of made) served.push(request.url);
+    for await (const request of server) served.push(request.url);
   })();
-  assert.throws(() => made[Symbol.asyncIterator](), TypeError);
-  await made.close();
+  assert.throws(() => server[Symbol.asyncIterator](), TypeError);
+  await server.close();
   await rest;
   assert.equal(served.length, 3);
 });
 
 test('a request is shown without its headers', async (t) => {
-  const { made, port } = await server(t);
+  const { server, port } = await idleServer(t);
   const client = await tcpClient(t, port);
   client.write(rawRequest(port, ['Cookie: secret', 'Origin: https://page.example', 'Sec-WebSocket-Protocol: a']));
-  const { value: request } = await made.incomingRequests.getReader().read();
+  const { value: request } = await server.incomingRequests.getReader().read();
   const shown = inspect(request);
   assert.match(
     shown,
@@ -207,12 +199,12 @@ test('a request is shown without its headers', async (t) => {
 });
 
 test('a socket that breaks is none of the clients any more', async (t) => {
-  const { server: made, url } = await listening(t);
+  const { server, url } = await listening(t);
   const client = new Ws(url);
   await once(client, 'open');
-  while (made.clients.size < 1) await new Promise(setImmediate);
-  const [socket] = made.clients;
+  while (server.clients.size < 1) await new Promise(setImmediate);
+  const [socket] = server.clients;
   client.terminate();
   await next(socket, 'close');
-  assert.equal(made.clients.has(socket), false);
+  assert.equal(server.clients.has(socket), false);
 });

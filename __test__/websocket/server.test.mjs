@@ -8,6 +8,7 @@ import {
   echo,
   FAILED,
   heard,
+  idleServer,
   listening,
   next,
   request as rawRequest,
@@ -16,13 +17,6 @@ import {
   WebSocket,
   WebSocketServer,
 } from '../helpers/websocket-ends.mjs';
-
-async function server(t, options = {}) {
-  const made = new WebSocketServer({ host: '127.0.0.1', ...options });
-  t.after(() => made.close({ timeoutMs: 0 }));
-  await made.ready;
-  return { made, port: made.address().port, url: `ws://127.0.0.1:${made.address().port}` };
-}
 
 test('options', () => {
   for (const options of [{ port: -1 }, { port: 65_536 }, { maxMessageSize: -1 }, 1, { host: Symbol('a') }]) {
@@ -46,15 +40,15 @@ test('ready, address() and a port that is in use', async (t) => {
   await second.close();
   await early.close();
   assert.throws(() => early.address(), { name: 'InvalidStateError' });
-  const { made } = await server(t, { host: undefined });
-  assert.equal(typeof made.address().port, 'number');
+  const { server } = await idleServer(t, { host: undefined });
+  assert.equal(typeof server.address().port, 'number');
 });
 
 test('requests are accepted and rejected one by one', async (t) => {
-  const { made, port, url } = await server(t);
+  const { server, port, url } = await idleServer(t);
   const served = (async () => {
     const seen = [];
-    for await (const request of made.incomingRequests) {
+    for await (const request of server.incomingRequests) {
       seen.push(request);
       if (request.url.startsWith('/no')) {
         request.reject(403, { headers: { 'X-Why': 'no' }, body: 'go away' });
@@ -67,27 +61,27 @@ test('requests are accepted and rejected one by one', async (t) => {
       const socket = await request.accept({ protocol: 'b', headers: { 'X-Hi': 'there' } });
       assert.ok(socket instanceof WebSocket);
       assert.equal(socket.readyState, WebSocket.OPEN);
-      assert.deepEqual([socket.url, socket.protocol, socket.extensions], [`${url}/yes?a=b`, 'b', '']);
+      assert.deepEqual([socket.url, socket.protocol, socket.extensions], [`${url}yes?a=b`, 'b', '']);
       assert.throws(() => request.reject(403), { name: 'InvalidStateError' });
       echo(socket);
     }
     return seen;
   })();
-  const client = new Ws(`${url}/yes?a=b`, ['a', 'b'], { origin: 'https://example.com', headers: { 'X-Name': 'é' } });
+  const client = new Ws(`${url}yes?a=b`, ['a', 'b'], { origin: 'https://example.com', headers: { 'X-Name': 'é' } });
   const upgrade = once(client, 'upgrade');
   await once(client, 'open');
   assert.equal((await upgrade)[0].headers['x-hi'], 'there');
   assert.equal(client.protocol, 'b');
   client.send('hello');
   assert.equal(String((await once(client, 'message'))[0]), 'hello');
-  const refused = new Ws(`${url}/no`);
+  const refused = new Ws(`${url}no`);
   refused.on('error', () => {});
   const [, response] = await once(refused, 'unexpected-response');
   assert.deepEqual([response.statusCode, response.headers['x-why']], [403, 'no']);
   assert.equal(String((await once(response, 'data'))[0]), 'go away');
   refused.terminate();
   const closed = once(client, 'close');
-  await made.close();
+  await server.close();
   assert.equal((await closed)[0], 1001);
   const [yes, no] = await served;
   assert.deepEqual([yes.url, yes.origin, [...yes.protocols]], ['/yes?a=b', 'https://example.com', ['a', 'b']]);
@@ -100,8 +94,8 @@ test('requests are accepted and rejected one by one', async (t) => {
 });
 
 test('what reject() and accept() refuse leaves the request as it was', async (t) => {
-  const { made, port } = await server(t);
-  const reader = made.incomingRequests.getReader();
+  const { server, port } = await idleServer(t);
+  const reader = server.incomingRequests.getReader();
   const ask = async () => {
     const client = await tcpClient(t, port);
     client.write(rawRequest(port));
@@ -145,10 +139,10 @@ test('what reject() and accept() refuse leaves the request as it was', async (t)
 });
 
 test('requests that come before anybody asks for them wait', async (t) => {
-  const { made, url } = await server(t);
-  const socket = new WebSocket(`${url}/early`);
+  const { server, url } = await idleServer(t);
+  const socket = new WebSocket(`${url}early`);
   const opened = next(socket, 'open');
-  const reader = made.incomingRequests.getReader();
+  const reader = server.incomingRequests.getReader();
   const { value: request } = await reader.read();
   assert.equal(request.url, '/early');
   await request.accept();
@@ -161,16 +155,16 @@ test('requests that come before anybody asks for them wait', async (t) => {
 });
 
 test('the short way: a listener for connection', async (t) => {
-  const { made, url } = await server(t);
-  const connection = next(made, 'connection');
-  const socket = new WebSocket(`${url}/short`);
+  const { server, url } = await idleServer(t);
+  const connection = next(server, 'connection');
+  const socket = new WebSocket(`${url}short`);
   const { socket: accepted, request } = await connection;
   assert.equal(request.url, '/short');
   assert.equal(accepted.protocol, '');
   if (socket.readyState === WebSocket.CONNECTING) await next(socket, 'open');
   accepted.send('from the server');
   assert.equal((await next(socket, 'message')).data, 'from the server');
-  made.onconnection = ({ socket: later }) => later.close(3000);
+  server.onconnection = ({ socket: later }) => later.close(3000);
   // Of subprotocols the client gets the one that it prefers.
   const choosy = new WebSocket(url, ['first', 'second']);
   const { code } = await next(choosy, 'close');
@@ -179,8 +173,8 @@ test('the short way: a listener for connection', async (t) => {
 });
 
 test('a client that goes away before its answer', async (t) => {
-  const { made, port } = await server(t);
-  const reader = made.incomingRequests.getReader();
+  const { server, port } = await idleServer(t);
+  const reader = server.incomingRequests.getReader();
   const client = await tcpClient(t, port);
   client.write(rawRequest(port));
   const { value: request } = await reader.read();
@@ -195,8 +189,8 @@ test('a client that goes away before its answer', async (t) => {
 
 test('a request that nobody answers ends at its time limit', async (t) => {
   // Long enough for the request on a busy machine.
-  const { made, port } = await server(t, { handshakeTimeoutMs: 3000 });
-  const reader = made.incomingRequests.getReader();
+  const { server, port } = await idleServer(t, { handshakeTimeoutMs: 3000 });
+  const reader = server.incomingRequests.getReader();
   const client = await tcpClient(t, port);
   client.write(rawRequest(port));
   const ended = once(client, 'close');
@@ -208,8 +202,8 @@ test('a request that nobody answers ends at its time limit', async (t) => {
 });
 
 test('a client that never finishes its request is cut off, and others are served', async (t) => {
-  const { made, port, url } = await server(t, { handshakeTimeoutMs: 1000, maxPendingHandshakes: 1 });
-  made.onconnection = ({ socket }) => echo(socket);
+  const { server, port, url } = await idleServer(t, { handshakeTimeoutMs: 1000, maxPendingHandshakes: 1 });
+  server.onconnection = ({ socket }) => echo(socket);
   const slow = await tcpClient(t, port);
   slow.write('GET / HTTP/1.1\r\n');
   slow.resume();
@@ -223,11 +217,11 @@ test('a client that never finishes its request is cut off, and others are served
 });
 
 test('frames that come with the request are read after the answer', async (t) => {
-  const { made, port } = await server(t);
+  const { server, port } = await idleServer(t);
   const client = await tcpClient(t, port);
   const message = Buffer.from([0x81, 0x81, 1, 2, 3, 4, 0x61 ^ 1]);
   client.write(Buffer.concat([Buffer.from(rawRequest(port)), message]));
-  const reader = made.incomingRequests.getReader();
+  const reader = server.incomingRequests.getReader();
   const { value: request } = await reader.read();
   const socket = await request.accept();
   assert.equal((await next(socket, 'message')).data, 'a');
@@ -235,7 +229,7 @@ test('frames that come with the request are read after the answer', async (t) =>
 });
 
 test('close() closes sockets with 1001, and cuts off those that do not answer', async (t) => {
-  const { server: made, port, url } = await listening(t, echo);
+  const { server, port, url } = await listening(t, echo);
   const good = heard(new WebSocket(url));
   const silent = await tcpClient(t, port);
   silent.write(rawRequest(port));
@@ -244,20 +238,20 @@ test('close() closes sockets with 1001, and cuts off those that do not answer', 
   const gone = once(silent, 'close');
   while (good.events.length === 0) await new Promise(setImmediate);
   // Long enough for the answer of the one that gives it.
-  await made.close({ timeoutMs: 3000 });
-  await made.close();
+  await server.close({ timeoutMs: 3000 });
+  await server.close();
   await gone;
   assert.deepEqual((await good.closed).at(-1), ['close', 1001, '', true]);
   assert.deepEqual(await heard(new WebSocket(url)).closed, FAILED);
 });
 
 test('close() refuses what waits', async (t) => {
-  const { made, port } = await server(t);
+  const { server, port } = await idleServer(t);
   const client = await tcpClient(t, port);
   client.write(rawRequest(port));
-  const reader = made.incomingRequests.getReader();
+  const reader = server.incomingRequests.getReader();
   const { value: request } = await reader.read();
-  const closed = made.close();
+  const closed = server.close();
   assert.match(await readUntil(client, '\r\n\r\n'), /^HTTP\/1.1 503 /);
   client.destroy();
   await closed;
