@@ -116,6 +116,14 @@ export class Halves {
     hub.afterwards(this.#flush);
   }
 
+  /**
+   * Hands down at once what was put off. The native core holds the session's connection for it, and would do so until its
+   * object is collected when that is the last that is heard of the session.
+   */
+  flush(): void {
+    if (this.#isFlushing) this.#flush();
+  }
+
   readonly #flush = (): void => {
     this.#isFlushing = false;
     this.flushes += 1;

@@ -438,6 +438,7 @@ export class Session {
       case Kind.Ended:
         session.#fail(unexplained(a !== 0));
         session.#registration.close();
+        session.#halves?.flush();
         session.#native = undefined;
         break;
     }
