@@ -1,6 +1,6 @@
 // Descriptors of this process, where there is /proc.
 
-import { readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 
 /** What the descriptors of this process lead to, but for the three that every process inherits. */
 export function descriptors() {
@@ -14,4 +14,10 @@ export function descriptors() {
     }
   }
   return found;
+}
+
+/** How many sockets this process has, where that is to be seen. */
+export function sockets() {
+  if (!existsSync('/proc/self/fd')) return 0;
+  return descriptors().filter((name) => name.startsWith('socket:')).length;
 }

@@ -2,12 +2,11 @@
 // with exit code 0, after the word `done`.
 
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import webwire from '../../index.js';
 import { apis, openPair } from '../helpers/apis.mjs';
-import { descriptors } from '../helpers/descriptors.mjs';
+import { sockets } from '../helpers/descriptors.mjs';
 import { portSignal } from '../helpers/signal.mjs';
 
 /** The soak wants more. */
@@ -25,12 +24,6 @@ async function connectToWorker(mode = 'echo') {
   await connection.opened;
   far.unref();
   return { far, connection };
-}
-
-/** How many sockets this process has, where that is to be seen. */
-function sockets() {
-  if (!existsSync('/proc/self/fd')) return 0;
-  return descriptors().filter((name) => name.startsWith('socket:')).length;
 }
 
 /** Ends ROUNDS worker threads, one after the other, in this state of their connection. No socket stays. */

@@ -4,14 +4,13 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
-import { descriptors } from '../helpers/descriptors.mjs';
+import { sockets } from '../helpers/descriptors.mjs';
 import { connect, startServer } from './pair.mjs';
 
 const require = createRequire(import.meta.url);
 const native = require('../../dist/binding.js').native();
 const { hub } = require('../../dist/hub.js');
 const skip = existsSync('/proc/self/fd') ? false : 'the sockets of a process are not to be seen here';
-const sockets = () => descriptors().filter((name) => name.startsWith('socket:')).length;
 
 test('a stream that is opened in the moment in which its session ends holds no socket', { skip }, async (context) => {
   const listener = await startServer(context);
