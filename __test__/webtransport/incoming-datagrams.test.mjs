@@ -99,6 +99,20 @@ for (const when of ['before', 'after']) {
   });
 }
 
+test('bytes: the end of the session in the middle of an element errors that read alone', async (context) => {
+  const session = await openSession(context, { datagramsReadableType: 'bytes' });
+  const { client, server } = session;
+  const reader = client.datagrams.readable.getReader({ mode: 'byob' });
+  const refused = assert.rejects(reader.read(new Uint16Array(4)), TypeError);
+  await sendAll(session, [Uint8Array.of(7)]);
+  const streams = [client.incomingBidirectionalStreams, client.incomingUnidirectionalStreams];
+  const ends = streams.map((readable) => readable.getReader().closed);
+  server.close({ closeCode: 3 });
+  await refused;
+  assert.deepEqual(await Promise.all(ends), [undefined, undefined]);
+  assert.equal((await client.closed).closeCode, 3);
+});
+
 test('without the option there is no reading into a buffer', async (context) => {
   const { client, server } = await openSession(context);
   for (const { datagrams } of [client, server]) {

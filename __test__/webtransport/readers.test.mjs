@@ -58,6 +58,28 @@ test('reads that wait when the stream ends', async (context) => {
   }
 });
 
+test('a read of elements that the stream ends in the middle of one: TypeError, and no more than that', async (context) => {
+  const session = await openSession(context);
+  for (const end of ['with the bytes', 'behind them']) {
+    const { near, far } = await openStreams(session);
+    await next(far.readable);
+    const reader = far.readable.getReader({ mode: 'byob' });
+    const refused = assert.rejects(reader.read(new Uint16Array(4)), TypeError);
+    const writer = near.writable.getWriter();
+    const written = writer.write(Uint8Array.of(7));
+    if (end === 'behind them') {
+      await written;
+      // The byte has come when the next stream has.
+      await next((await openStreams(session)).far.readable);
+    }
+    await writer.close();
+    await refused;
+    await assert.rejects(reader.closed, TypeError);
+  }
+  session.client.close({ closeCode: 3 });
+  assert.equal((await session.server.closed).closeCode, 3);
+});
+
 /** Around what comes along with the word that bytes have come. */
 const lengths = [1, 4095, 4096, 4097, 100_000];
 

@@ -5,7 +5,7 @@
 
 import { performance } from 'node:perf_hooks';
 import type { UnderlyingByteSource } from 'node:stream/web';
-import { ReadableStream } from '../streams.js';
+import { closeByteStream, ReadableStream } from '../streams.js';
 import type { Session } from './session.js';
 
 /** Until a script says otherwise; the same number stands in `src/webtransport/incoming_datagrams.rs`. */
@@ -176,9 +176,8 @@ export class IncomingDatagrams {
     this.#forget();
     if (this.#over) return;
     const controller = this.#controller;
-    controller.close();
-    // A read into a buffer is answered with no bytes.
-    if ('byobRequest' in controller) controller.byobRequest?.respond(0);
+    if ('byobRequest' in controller) closeByteStream(controller);
+    else controller.close();
   }
 
   error(error: unknown): void {

@@ -5,7 +5,7 @@ import { deferred } from '../deferred.js';
 import { DOMException } from '../errors.js';
 import { type Dispatch, hub, type Registration } from '../hub.js';
 import { CLIENT_TLS_FIELDS, type ClientTls, parseClientTls } from '../server-tls.js';
-import { ReadableStream } from '../streams.js';
+import { closeByteStream, ReadableStream } from '../streams.js';
 import { BufferSource, isObject } from '../webidl.js';
 import {
   DEFECT,
@@ -248,9 +248,7 @@ export class PlainRequest {
     const request = content.byobRequest;
     if (available < 0) {
       this.#content = undefined;
-      content.close();
-      // A read into a buffer is answered with no bytes.
-      request?.respond(0);
+      closeByteStream(content);
     } else if (request?.view) {
       const { buffer, byteOffset, byteLength } = request.view;
       request.respond(native.read(new Uint8Array(buffer, byteOffset, Math.min(available, byteLength))));

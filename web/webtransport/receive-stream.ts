@@ -2,7 +2,7 @@
 
 import type { Part, Target } from '../part.js';
 import type { Payload } from '../payload.js';
-import { ReadableStream } from '../streams.js';
+import { closeByteStream, ReadableStream } from '../streams.js';
 import { defineInterface, illegalConstructor } from '../webidl.js';
 import { codeOf, sessionError, WebTransportError } from './error.js';
 import { Command, type StreamIds } from './halves.js';
@@ -118,9 +118,7 @@ class Source implements Target {
   }
 
   #finish(controller: ReadableByteStreamController): void {
-    controller.close();
-    // A read into a buffer is answered with no bytes.
-    controller.byobRequest?.respond(0);
+    closeByteStream(controller);
     this.#end(this.#bytesRead);
   }
 
