@@ -101,9 +101,33 @@ impl From<Error> for napi::Error<ErrorName> {
 /// What a synchronous method of a door returns; JavaScript sees the name as `error.code`.
 pub type Result<T> = std::result::Result<T, napi::Error<ErrorName>>;
 
+/// A name that has no address. std keeps none of the resolver's codes; nearly all mean this one.
+#[derive(Debug)]
+struct UnknownHost(std::io::Error);
+
+impl fmt::Display for UnknownHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for UnknownHost {}
+
+/// What the look-up of a name has failed with: known as that from here on, unless it was the system that failed.
+pub(crate) fn unknown_host(error: std::io::Error) -> std::io::Error {
+    match error.raw_os_error() {
+        // On Windows the resolver's own codes come so too.
+        Some(_) if cfg!(unix) => error,
+        Some(_) | None => std::io::Error::other(UnknownHost(error)),
+    }
+}
+
 /// The name that Node gives to a system error.
 pub(crate) fn system_code(error: &std::io::Error) -> &'static str {
     use std::io::ErrorKind as Kind;
+    if error.get_ref().is_some_and(|inner| inner.is::<UnknownHost>()) {
+        return "ENOTFOUND";
+    }
     // What std has no kind for.
     #[cfg(unix)]
     match error.raw_os_error() {

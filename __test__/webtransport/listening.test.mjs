@@ -54,6 +54,13 @@ test('an address that is not ours rejects ready', async () => {
   await server.close();
 });
 
+test('a name that cannot have an address rejects ready', async () => {
+  const { cert, key } = createCertificate();
+  const server = new WebTransportServer({ host: `${'a'.repeat(64)}.invalid`, cert, key });
+  await assert.rejects(server.ready, { code: 'ENOTFOUND' });
+  await server.close();
+});
+
 test('a server without a host takes both IP versions', async (context) => {
   const listener = await startServer(context, { host: undefined });
   const hosts = hasIPv6 ? ['127.0.0.1', '[::1]'] : ['127.0.0.1'];

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
+use tokio::net::{TcpListener, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -16,7 +16,7 @@ use super::accept::{Adopted, Announce, Client, Reception, adopt, receive};
 use super::cause::{Cause, Phase};
 use super::handshake::ServerRequest;
 use super::listener::WebSocketListenerEvent;
-use crate::error::Error;
+use crate::error::{Error, unknown_host};
 use crate::hub::{Payload, Port};
 use crate::server_tls::TlsPeer;
 
@@ -54,7 +54,10 @@ impl Socket {
     async fn bind(place: Place) -> io::Result<Option<Self>> {
         match place {
             Place::Nowhere => Ok(None),
-            Place::Port { host: Some(host), port } => Ok(Some(Self::Tcp(TcpListener::bind((host, port)).await?))),
+            Place::Port { host: Some(host), port } => {
+                let addresses: Vec<_> = lookup_host((host, port)).await.map_err(unknown_host)?.collect();
+                Ok(Some(Self::Tcp(TcpListener::bind(&addresses[..]).await?)))
+            }
             Place::Port { host: None, port } => match TcpListener::bind(("::", port)).await {
                 Ok(listener) => Ok(Some(Self::Tcp(listener))),
                 // Without IPv6.

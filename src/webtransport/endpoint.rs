@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use quinn::{AsyncUdpSocket, Endpoint, EndpointConfig, Runtime, ServerConfig};
+use tokio::net::lookup_host;
 
 use super::direct::EndpointRuntime;
 use super::limits::CLOSE_TIMEOUT;
+use crate::error::unknown_host;
 
 /// The endpoint that all clients of the process share, one for each IP version, and for each address that they come from where
 /// they name one; its socket is closed with the last session. Must be called on the runtime.
@@ -72,7 +74,7 @@ pub(crate) async fn listen(host: &str, port: u16, config: ServerConfig) -> std::
     } else {
         host
     };
-    for address in tokio::net::lookup_host((host, port)).await? {
+    for address in lookup_host((host, port)).await.map_err(unknown_host)? {
         match socket(address) {
             Ok(socket) => {
                 let runtime = Arc::new(EndpointRuntime::default());
