@@ -322,7 +322,7 @@ export interface WebTransportServerOptions extends ServerCertificates, ClientCer
    */
   maxSessionsPerConnection?: number;
   /**
-   * How many streams of each kind a client may have open on one connection: 104 by default, at least 16. Where sessions share
+   * How many streams of each kind a client may have open on one connection: 104 by default, 16 to 65,536. Where sessions share
    * a connection each may have so many.
    */
   maxStreamsPerConnection?: number;

@@ -150,6 +150,7 @@ test('options that are wrong throw before anything listens', () => {
     [{ cert, key, maxPendingHandshakes: 0 }, RangeError],
     [{ cert, key, maxSessionsPerConnection: 0 }, RangeError],
     [{ cert, key, maxStreamsPerConnection: 1 }, RangeError],
+    [{ cert, key, maxStreamsPerConnection: 2 ** 32 - 1 }, RangeError],
     [{ cert, key, maxUnreadBytesPerStream: 1 }, RangeError],
     [{ cert, key, requestTimeoutMs: 0 }, RangeError],
     [{ cert, key, handshakeTimeoutMs: 0 }, RangeError],

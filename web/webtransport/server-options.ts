@@ -38,6 +38,8 @@ const MAX_SESSIONS_PER_CONNECTION = 16;
 const MAX_STREAMS_PER_CONNECTION = 104;
 /** Below this HTTP/3 has no room for what it needs itself. */
 const LEAST_STREAMS = 16;
+/** QUIC makes a place for each of them with the connection: so many of both kinds take it 20 ms and some megabytes. */
+const MOST_STREAMS = 65_536;
 /** 15 s each at most. */
 const MAX_PENDING_HANDSHAKES = 1024;
 /** A flood with forged addresses gets no further. */
@@ -57,12 +59,13 @@ const CLOSE_MS = 5000;
 
 const { AbortSignal } = globalThis;
 
-/** A whole number that is not below `least`. */
-function limit(least: number): Converter<number> {
+/** A whole number that is not below `least`, and not above `most` where there is one. */
+function limit(least: number, most = Infinity): Converter<number> {
   const convert = unsignedLong('enforceRange');
   return (value, context) => {
     const number = convert(value, context);
     if (number < least) throw new RangeError(`${context} must be at least ${least}`);
+    if (number > most) throw new RangeError(`${context} must be at most ${most}`);
     return number;
   };
 }
@@ -84,7 +87,7 @@ const limitMembers = {
   maxPendingRequests: { type: limit(0), default: () => MAX_PENDING_REQUESTS },
   maxQueuedBytesPerConnection: { type: limit(LEAST_BYTES), default: () => MAX_QUEUED_BYTES_PER_CONNECTION },
   maxSessionsPerConnection: { type: limit(1), default: () => MAX_SESSIONS_PER_CONNECTION },
-  maxStreamsPerConnection: { type: limit(LEAST_STREAMS), default: () => MAX_STREAMS_PER_CONNECTION },
+  maxStreamsPerConnection: { type: limit(LEAST_STREAMS, MOST_STREAMS), default: () => MAX_STREAMS_PER_CONNECTION },
   maxUnprovenHandshakes: { type: limit(0), default: () => MAX_UNPROVEN_HANDSHAKES },
   maxUnreadBytesPerConnection: { type: limit(LEAST_BYTES), default: () => MAX_UNREAD_BYTES_PER_CONNECTION },
   maxUnreadBytesPerStream: { type: limit(LEAST_BYTES), default: () => MAX_UNREAD_BYTES_PER_STREAM },
