@@ -4,6 +4,15 @@ const { DOMException: RealmDOMException, TypeError: RealmTypeError, RangeError: 
 
 export { RealmDOMException as DOMException, RealmRangeError as RangeError, RealmTypeError as TypeError };
 
+/** Nodes before 26 have no such class. */
+const { QuotaExceededError } = globalThis as { QuotaExceededError?: new (message: string) => DOMException };
+
+/** Its `requested` and `quota` are null; a plain DOMException of that name where the realm has no more. */
+export function quotaExceeded(message: string): DOMException {
+  const name = 'QuotaExceededError';
+  return QuotaExceededError === undefined ? new RealmDOMException(message, name) : new QuotaExceededError(message);
+}
+
 /** The names of DOMExceptions that the native core gives to what it refuses (`src/error.rs`). */
 const DOM_EXCEPTIONS = new Set([
   'SyntaxError',

@@ -3,7 +3,7 @@
 
 import { setImmediate as setRealImmediate } from 'node:timers';
 import { DeferredOnDemand } from '../deferred.js';
-import { DOMException, fromNative } from '../errors.js';
+import { DOMException, fromNative, quotaExceeded } from '../errors.js';
 import { type Dispatch, hub, Operations, type Registration } from '../hub.js';
 import { createBidirectionalStream, type WebTransportBidirectionalStream } from './bidirectional-stream.js';
 import { createDatagrams, type Datagrams } from './datagrams.js';
@@ -301,7 +301,7 @@ export class Session {
     }
     if (!options.waitUntilAvailable) {
       const ids = this.#open(bidirectional, undefined);
-      if (ids === undefined) throw new DOMException('the peer allows no further stream now', 'QuotaExceededError');
+      if (ids === undefined) throw quotaExceeded('the peer allows no further stream now');
       return make(this, ids, options);
     }
     const opened = this.#whenAvailable(bidirectional);
