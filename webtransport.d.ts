@@ -71,7 +71,7 @@ export interface WebTransportOptions extends TlsOptions {
 /** https://www.w3.org/TR/webtransport/#dictdef-webtransportcloseinfo */
 export interface WebTransportCloseInfo {
   closeCode?: number;
-  /** At most 1024 bytes of UTF-8; more is cut. */
+  /** The other end hears of at most 1024 bytes of UTF-8. */
   reason?: string;
 }
 

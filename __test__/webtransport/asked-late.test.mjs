@@ -26,6 +26,23 @@ for (const closer of ['client', 'server']) {
   });
 }
 
+test('closed, and asked for within: streams that have ended', async (context) => {
+  const { client } = await openSession(context);
+  const { closed } = client;
+  const ends = [];
+  // A script that runs while the promise is resolved. https://www.w3.org/TR/webtransport/#webtransport-cleanup
+  Object.defineProperty(Object.prototype, 'then', {
+    configurable: true,
+    get() {
+      delete Object.prototype.then;
+      ends.push(...readables(client).map((readable) => readable.getReader().closed));
+    },
+  });
+  client.close({ closeCode: 1 });
+  assert.deepEqual(await Promise.all(ends), [undefined, undefined, undefined]);
+  assert.deepEqual(await closed, { closeCode: 1, reason: '' });
+});
+
 test('failed: streams that have failed', async (context) => {
   const listener = await startServer(context);
   const client = connect(listener);

@@ -271,13 +271,11 @@ export class Session {
       this.#fail(ABORTED);
       return;
     }
-    // 6. At most 1024 bytes of UTF-8.
-    const cut = truncate(reason, MAX_REASON_BYTES);
     this.lastStats = this.#native?.stats() ?? this.lastStats;
-    // 7.
-    this.#native?.close(closeCode, cut);
-    // 8.
-    this.#cleanUp(sessionError('the session was closed'), { closeCode, reason: cut });
+    // 6. to 8. The peer hears of at most 1024 bytes of UTF-8.
+    this.#native?.close(closeCode, truncate(reason, MAX_REASON_BYTES));
+    // 9. Differs from the spec: streams error as browsers have them, not with an AbortError.
+    this.#cleanUp(sessionError('the session was closed'), { closeCode, reason });
   }
 
   /** https://www.w3.org/TR/webtransport/#dom-webtransport-createbidirectionalstream */
@@ -383,18 +381,20 @@ export class Session {
     if (this.isOver) return;
     this.#error = error;
     this.#state = closeInfo === undefined ? 'failed' : 'closed';
+    // 3. to 8. Scripts may run in what follows, and ask for parts that have not been made: those are made as ended.
+    const parts = this.#parts;
     // 12., 13.
     this.#halves?.endAll();
     this.#operations?.rejectAll(ended());
     if (closeInfo !== undefined) {
       // 14.
       this.#closed.resolve(closeInfo);
-      for (const part of this.#parts) part.close();
+      for (const part of parts) part.close();
     } else {
       // 15.
       this.#closed.reject(error);
       this.#ready.reject(error);
-      for (const part of this.#parts) part.error(error);
+      for (const part of parts) part.error(error);
     }
     if (closeInfo !== undefined) this.#observer?.closed(closeInfo);
   }
