@@ -396,10 +396,11 @@ export interface WebTransportRequest {
   readonly signal: AbortSignal;
   /**
    * Answers 200. Rejects with InvalidStateError when the request is answered already. If the client has gone, the session
-   * fails: its `ready` and `closed` reject.
+   * fails: its `ready` and `closed` reject. Headers that belong to the connection, and Content-Length, are not sent; TypeError
+   * for `wt-protocol`.
    */
   accept(options?: { protocol?: string; headers?: Record<string, string> }): Promise<WebTransport>;
-  /** Answers with an HTTP status. Throws RangeError for one outside 300 to 599. */
+  /** Answers with an HTTP status. Throws RangeError for one outside 300 to 599. Of headers as `accept` has it. */
   reject(status: number, options?: { headers?: Record<string, string>; body?: string }): void;
 }
 

@@ -41,6 +41,19 @@ test('the request and the answer reach the other end', async (context) => {
   client.close();
 });
 
+test('an answer has no headers of the connection, and no length or protocol but its own', async (context) => {
+  const listener = await startServer(context);
+  const given = { connection: 'close', 'Transfer-Encoding': 'chunked', 'content-length': '7', 'x-a': 'b' };
+  const client = connect(listener, { protocols: ['a'] });
+  const request = await listener.request();
+  await assert.rejects(request.accept({ headers: { 'WT-Protocol': '"b"' } }), TypeError);
+  await request.accept({ headers: given, protocol: 'a' });
+  await client.ready;
+  const own = ['sec-webtransport-http3-draft', 'x-a'];
+  assert.deepEqual([[...client.responseHeaders.keys()], client.protocol], [own, 'a']);
+  client.close();
+});
+
 test('headers of the connection itself are not sent, others are', async (context) => {
   const listener = await startServer(context);
   const headers = {

@@ -135,6 +135,9 @@ export class WebTransportRequest {
       throw new TypeError(`the client does not offer the protocol '${protocol}'`);
     }
     const flat = flattenHeaders(headers);
+    if (flat.some((text, index) => index % 2 === 0 && text === 'wt-protocol')) {
+      throw new TypeError('wt-protocol is made of the option protocol');
+    }
     this.#answer();
     const { answering, key } = this.#arrival;
     return answering.accept(key, this, protocol === '' ? undefined : protocol, flat);

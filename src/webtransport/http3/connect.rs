@@ -96,7 +96,8 @@ impl ConnectRequest {
 }
 
 impl ConnectResponse {
-    /// The answer as a compressed field section.
+    /// The answer to a request for a session as a compressed field section. Its content is what we send, and none of 2xx has any
+    /// (RFC 9110, section 9.3.6): a length that came from elsewhere is left out, as fields of HTTP/1.1's connections are.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut fields = vec![Field::new(":status", self.status.to_string())];
         if (200..300).contains(&self.status) {
@@ -108,7 +109,8 @@ impl ConnectResponse {
                 structured_field::serialize_string(protocol),
             ));
         }
-        fields.extend_from_slice(&self.headers);
+        let is_sent = |field: &&Field| check_name(field).is_ok() && field.name != b"content-length";
+        fields.extend(self.headers.iter().filter(is_sent).cloned());
         qpack::encode(&fields)
     }
 
@@ -255,6 +257,26 @@ pub(super) mod tests {
             ..Default::default()
         };
         assert_eq!(ConnectResponse::decode(&refusal.encode()), Ok(refusal));
+    }
+
+    #[test]
+    fn an_answer_has_no_field_of_a_connection_and_no_length_that_is_not_its_own() {
+        let names = ["connection", "transfer-encoding", "content-length", "x"];
+        for status in [200, 404] {
+            let answer = ConnectResponse {
+                status,
+                protocol: None,
+                headers: names.map(|name| Field::new(name, "1")).to_vec(),
+            };
+            let decoded = ConnectResponse::decode(&answer.encode()).expect("valid");
+            assert_eq!(decoded.headers.last(), Some(&Field::new("x", "1")));
+            assert!(
+                decoded
+                    .headers
+                    .iter()
+                    .all(|field| !names[..3].iter().any(|name| name.as_bytes() == field.name))
+            );
+        }
     }
 
     #[test]
