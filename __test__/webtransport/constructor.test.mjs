@@ -35,6 +35,35 @@ for (const [what, protocols] of [
   });
 }
 
+test('headers are converted with the other options, before the URL is looked at, and filled behind all checks', () => {
+  const bad = [1, null, 'a', [['a']], [1], { a: Symbol('a') }, { ā: 'b' }, [['a', 'ā']], { [Symbol('a')]: 'b' }];
+  for (const headers of bad) {
+    const notOfTheType = !Array.isArray(headers) || headers[0].length !== 1;
+    const options = { headers, allowPooling: true, serverCertificateHashes: [hash] };
+    const expected = notOfTheType ? 'TypeError' : 'SyntaxError';
+    assert.throws(() => new WebTransport('relative', options), { name: expected }, JSON.stringify(headers));
+  }
+  const asked = [];
+  const options = new Proxy({}, { get: (_target, name) => void asked.push(name) });
+  const headers = new Proxy({ b: '1', a: '2' }, { get: (target, name) => asked.push(name) && target[name] });
+  assert.throws(
+    () =>
+      new WebTransport('relative', {
+        headers,
+        get protocols() {
+          return options.protocols;
+        },
+      }),
+    {
+      name: 'SyntaxError',
+    },
+  );
+  assert.deepEqual(asked, [Symbol.iterator, 'b', 'a', 'protocols']);
+  for (const headers of [{ 'a b': 'c' }, { 'wt-available-protocols': 'a' }]) {
+    assert.throws(() => new WebTransport(URL, { headers, protocols: [''] }), { name: 'SyntaxError' });
+  }
+});
+
 for (const [what, options] of [
   ['options that are no object', 1],
   ['an unknown congestion control', { congestionControl: 'slow' }],

@@ -1,6 +1,26 @@
 // Headers of requests and answers, between the Headers of this realm and the native core's lines.
 // https://fetch.spec.whatwg.org/#headers-class
 
+import { ByteString, type Converter, isObject, sequence } from '../webidl.js';
+
+/** A `HeadersInit` as it was given; whether its strings can be names and values is seen when Headers are made of it. */
+export type HeadersInit = readonly string[][] | Record<string, string>;
+
+const sequenceOfPairs = sequence(sequence(ByteString));
+
+/** https://fetch.spec.whatwg.org/#typedefdef-headersinit */
+export const HeadersInit: Converter<HeadersInit> = (value, context) => {
+  if (!isObject(value)) throw new TypeError(`${context} is neither a sequence of pairs nor a record`);
+  if ((value as Partial<Iterable<unknown>>)[Symbol.iterator] != null) return sequenceOfPairs(value, context);
+  const pairs: string[][] = [];
+  for (const key of Reflect.ownKeys(value)) {
+    if (!Reflect.getOwnPropertyDescriptor(value, key)?.enumerable) continue;
+    const name = ByteString(key, `${context}: a name`);
+    pairs.push([name, ByteString((value as Record<string, unknown>)[name], `${context}: ${name}`)]);
+  }
+  return pairs;
+};
+
 /** `name: value` lines as Headers. */
 export function parseHeaders(lines: readonly string[]): Headers {
   const headers = new Headers();
@@ -11,9 +31,9 @@ export function parseHeaders(lines: readonly string[]): Headers {
   return headers;
 }
 
-/** Names and values of a HeadersInit, one after the other. Throws TypeError for what cannot be a header. */
-export function flattenHeaders(init: unknown): string[] {
-  const headers = new Headers(init as Record<string, string> | undefined);
+/** Names and values, one after the other. Throws TypeError for what cannot be a header. */
+export function flattenHeaders(init: HeadersInit | undefined): string[] {
+  const headers = new Headers(init as [string, string][] | undefined);
   return [...headers].flat();
 }
 

@@ -7,7 +7,6 @@ import { ipAddress } from '../ip-address.js';
 import { location } from '../location.js';
 import { convertTlsOptions, trustWhatNodeTrusts } from '../tls.js';
 import {
-  any,
   BufferSource,
   boolean,
   DOMString,
@@ -19,7 +18,7 @@ import {
   USVString,
   unsignedShort,
 } from '../webidl.js';
-import { flattenHeaders } from './headers.js';
+import { flattenHeaders, HeadersInit } from './headers.js';
 import { idleTimeoutMember } from './idle-timeout.js';
 import type { ConnectOptions } from './native.js';
 
@@ -41,7 +40,7 @@ const WebTransportOptions = dictionary('WebTransportOptions', {
   anticipatedConcurrentIncomingUnidirectionalStreams: { type: anticipatedStreams, default: () => null },
   congestionControl: { type: CongestionControl, default: () => 'default' as const },
   datagramsReadableType: { type: ReadableStreamType },
-  headers: { type: any, default: () => ({}) },
+  headers: { type: HeadersInit, default: () => ({}) },
   ...idleTimeoutMember,
   localAddress: { type: nullable(ipAddress) },
   protocols: { type: sequence(DOMString), default: () => [] },
@@ -175,7 +174,7 @@ const NOT_SENT =
   /^(?:connection|content-length|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade|via|proxy-.*|sec-.*)$/;
 
 /** The names and values of `headers` that are sent, one after the other. */
-function requestHeaders(init: unknown, context: string): string[] {
+function requestHeaders(init: HeadersInit, context: string): string[] {
   const all = flattenHeaders(init);
   const sent: string[] = [];
   for (let index = 0; index < all.length; index += 2) {

@@ -5,7 +5,6 @@ import { DOMException } from '../errors.js';
 import { Event } from '../event-target.js';
 import { CLIENT_TLS_FIELDS, type ClientTls, parseClientTls } from '../server-tls.js';
 import {
-  any,
   DOMString,
   defineInterface,
   dictionary,
@@ -13,17 +12,17 @@ import {
   requireArguments,
   unsignedShort,
 } from '../webidl.js';
-import { flattenHeaders, parseHeaders } from './headers.js';
+import { flattenHeaders, HeadersInit, parseHeaders } from './headers.js';
 import type { WebTransport } from './web-transport.js';
 
 const AcceptOptions = dictionary('WebTransportAcceptOptions', {
-  headers: { type: any },
+  headers: { type: HeadersInit },
   protocol: { type: DOMString },
 });
 
 const RejectOptions = dictionary('WebTransportRejectOptions', {
   body: { type: DOMString, default: () => '' },
-  headers: { type: any },
+  headers: { type: HeadersInit },
 });
 
 export interface ServerAddress {
