@@ -5,7 +5,7 @@
 //! one hands over a piece ([`Scheduler::wrote`]) or finds that QUIC has no room for it ([`Scheduler::blocked`]).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How far a group that had nothing to send, or could not, may catch up with the others.
 const CATCH_UP: u64 = 64 * 1024;
@@ -19,25 +19,52 @@ pub(crate) struct Place {
     pub(crate) order: i64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It has nothing to hand over.
+    Resting,
+    /// It may have its turn.
+    Ready,
+    /// QUIC had no room for it, or the peer's flow control holds it.
+    Blocked,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sender {
     place: Place,
-    waiting: bool,
+    state: State,
     /// See [`Scheduler::hasten`].
     hastened: bool,
-    /// QUIC had no room for it, or the peer's flow control holds it.
-    blocked: bool,
     /// When it last had its turn: those of the same order take turns.
     last_turn: u64,
+}
+
+/// The order of turns within a group: by the send order, then the last turn, then the sender's name.
+type Rank = (Reverse<i64>, u64, u32);
+
+impl Sender {
+    const fn rank(&self, id: u32) -> Rank {
+        (Reverse(self.place.order), self.last_turn, id)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    senders: usize,
+    /// Bytes that it has handed over, as far as that counts; `None` before the first.
+    served: Option<u64>,
+    ready: BTreeSet<Rank>,
+    blocked: BTreeSet<Rank>,
 }
 
 /// All senders of a session.
 #[derive(Debug, Default)]
 pub(crate) struct Scheduler {
-    senders: BTreeMap<u32, Sender>,
+    senders: HashMap<u32, Sender>,
+    groups: BTreeMap<u32, Group>,
+    /// Those of the ready ones that are.
+    hastened: BTreeSet<u32>,
     last_id: u32,
-    /// Bytes that each group has handed over, as far as that counts.
-    served: HashMap<u32, u64>,
     /// What the group served last had before its turn.
     now: u64,
     turns: u64,
@@ -49,344 +76,153 @@ impl Scheduler {
         self.last_id = self.last_id.wrapping_add(1);
         let sender = Sender {
             place,
-            waiting: false,
+            state: State::Resting,
             hastened: false,
-            blocked: false,
             last_turn: self.turns,
         };
         self.senders.insert(self.last_id, sender);
+        self.put_in(self.last_id, sender);
         self.last_id
     }
 
     /// Takes a sender out.
     pub(crate) fn leave(&mut self, id: u32) {
-        if let Some(Sender { place, .. }) = self.senders.remove(&id) {
-            self.forget_group(place.group);
+        if let Some(sender) = self.senders.remove(&id) {
+            self.take_out(id, sender);
+            self.forget_group(sender.place.group);
         }
     }
 
     /// Moves a sender to another place.
     pub(crate) fn move_to(&mut self, id: u32, place: Place) {
-        let Some(sender) = self.senders.get_mut(&id) else {
-            return;
-        };
-        let before = std::mem::replace(&mut sender.place, place);
-        self.forget_group(before.group);
-    }
-
-    /// A group without senders starts anew.
-    fn forget_group(&mut self, group: u32) {
-        if !self.senders.values().any(|sender| sender.place.group == group) {
-            self.served.remove(&group);
+        if let Some(before) = self.change(id, |sender| sender.place = place) {
+            self.forget_group(before.place.group);
         }
     }
 
     /// The sender has bytes to hand over.
     pub(crate) fn wait(&mut self, id: u32) {
-        if let Some(sender) = self.senders.get_mut(&id) {
-            sender.waiting = true;
-        }
+        self.change(id, |sender| match sender.state {
+            State::Resting => sender.state = State::Ready,
+            State::Ready | State::Blocked => {}
+        });
     }
 
     /// What the sender hands over next goes before all places: the few bytes that say what a stream is for, without which
     /// the peer gives it up in the end.
     pub(crate) fn hasten(&mut self, id: u32) {
-        if let Some(sender) = self.senders.get_mut(&id) {
-            sender.hastened = true;
-        }
+        self.change(id, |sender| sender.hastened = true);
     }
 
     /// The sender has nothing to hand over.
     pub(crate) fn rest(&mut self, id: u32) {
-        if let Some(sender) = self.senders.get_mut(&id) {
-            sender.waiting = false;
-        }
+        self.change(id, |sender| sender.state = State::Resting);
     }
 
-    /// QUIC has no room for the sender now.
+    /// QUIC has no room for the sender now, which waits.
     pub(crate) fn blocked(&mut self, id: u32) {
-        if let Some(sender) = self.senders.get_mut(&id) {
-            sender.blocked = true;
-        }
+        self.change(id, |sender| sender.state = State::Blocked);
     }
 
     /// QUIC may have room again. For whom it does not say: all may try, in order.
     pub(crate) fn unblock(&mut self) {
-        for sender in self.senders.values_mut() {
-            sender.blocked = false;
+        let blocked = self.groups.values().flat_map(|group| &group.blocked);
+        let blocked: Vec<_> = blocked.map(|(.., id)| *id).collect();
+        for id in blocked {
+            self.change(id, |sender| sender.state = State::Ready);
         }
     }
 
     /// The sender has handed over so many bytes.
     pub(crate) fn wrote(&mut self, id: u32, bytes: u64) {
-        let Some(sender) = self.senders.get_mut(&id) else {
+        self.turns += 1;
+        let turn = self.turns;
+        let before = self.change(id, |sender| {
+            sender.last_turn = turn;
+            sender.hastened = false;
+        });
+        let Some(number) = before.map(|before| before.place.group) else {
             return;
         };
-        self.turns += 1;
-        sender.last_turn = self.turns;
-        sender.hastened = false;
-        let group = sender.place.group;
-        let before = self.served(group);
-        self.now = self.now.max(before);
-        self.served.insert(group, before.saturating_add(bytes));
+        let served = self.groups.get(&number).map_or(self.now, |group| self.served(group));
+        self.now = self.now.max(served);
+        if let Some(group) = self.groups.get_mut(&number) {
+            group.served = Some(served.saturating_add(bytes));
+        }
     }
 
     /// Whose turn it is.
     pub(crate) fn next(&self) -> Option<u32> {
-        self.senders
-            .iter()
-            .filter(|(_, sender)| sender.waiting && !sender.blocked)
-            .min_by_key(|(id, sender)| {
-                let Place { group, order } = sender.place;
-                let place = (self.served(group), group, Reverse(order));
-                (!sender.hastened, place, sender.last_turn, **id)
-            })
-            .map(|(id, _)| *id)
+        if let Some(id) = self.hastened.first() {
+            return Some(*id);
+        }
+        let first = |(number, group): (&u32, &Group)| {
+            let (.., id) = group.ready.first()?;
+            Some((self.served(group), *number, *id))
+        };
+        self.groups.iter().filter_map(first).min().map(|(.., id)| id)
     }
 
     /// Whether the sender goes before a higher order of its group, for which QUIC had no room.
     pub(crate) fn overtakes(&self, id: u32) -> bool {
         self.senders.get(&id).is_some_and(|Sender { place, .. }| {
-            self.senders.values().any(|other| {
-                let is_higher = other.place.group == place.group && other.place.order > place.order;
-                is_higher && other.waiting && other.blocked
-            })
+            let highest = self.groups.get(&place.group).and_then(|group| group.blocked.first());
+            highest.is_some_and(|(Reverse(order), ..)| *order > place.order)
         })
     }
 
-    fn served(&self, group: u32) -> u64 {
-        let served = self.served.get(&group).copied().unwrap_or(self.now);
+    fn served(&self, group: &Group) -> u64 {
+        let served = group.served.unwrap_or(self.now);
         served.max(self.now.saturating_sub(CATCH_UP))
+    }
+
+    /// Changes a sender and where it is listed. Returns what it was.
+    fn change(&mut self, id: u32, change: impl FnOnce(&mut Sender)) -> Option<Sender> {
+        let sender = self.senders.get_mut(&id)?;
+        let before = *sender;
+        change(sender);
+        let after = *sender;
+        if after != before {
+            self.take_out(id, before);
+            self.put_in(id, after);
+        }
+        Some(before)
+    }
+
+    fn put_in(&mut self, id: u32, sender: Sender) {
+        let group = self.groups.entry(sender.place.group).or_default();
+        group.senders += 1;
+        match sender.state {
+            State::Resting => {}
+            State::Ready => {
+                group.ready.insert(sender.rank(id));
+                if sender.hastened {
+                    self.hastened.insert(id);
+                }
+            }
+            State::Blocked => {
+                group.blocked.insert(sender.rank(id));
+            }
+        }
+    }
+
+    /// Its group stays, also without senders.
+    fn take_out(&mut self, id: u32, sender: Sender) {
+        self.hastened.remove(&id);
+        if let Some(group) = self.groups.get_mut(&sender.place.group) {
+            group.senders -= 1;
+            group.ready.remove(&sender.rank(id));
+            group.blocked.remove(&sender.rank(id));
+        }
+    }
+
+    /// A group without senders starts anew.
+    fn forget_group(&mut self, number: u32) {
+        if self.groups.get(&number).is_some_and(|group| group.senders == 0) {
+            self.groups.remove(&number);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PIECE: u64 = 16 * 1024;
-
-    /// Lets whoever's turn it is write pieces, and says who did.
-    fn turns(scheduler: &mut Scheduler, count: usize) -> Vec<u32> {
-        let mut order = Vec::new();
-        for _ in 0..count {
-            let Some(id) = scheduler.next() else { break };
-            scheduler.wrote(id, PIECE);
-            order.push(id);
-        }
-        order
-    }
-
-    fn waiting(scheduler: &mut Scheduler, group: u32, order: i64) -> u32 {
-        let id = scheduler.enter(Place { group, order });
-        scheduler.wait(id);
-        id
-    }
-
-    fn share(turns: &[u32], ids: &[u32]) -> usize {
-        turns.iter().filter(|id| ids.contains(id)).count()
-    }
-
-    #[test]
-    fn nobody_waits() {
-        let mut scheduler = Scheduler::default();
-        scheduler.enter(Place::default());
-        assert_eq!(scheduler.next(), None);
-    }
-
-    #[test]
-    fn a_higher_order_starves_the_lower_ones_of_its_group() {
-        let mut scheduler = Scheduler::default();
-        let low = waiting(&mut scheduler, 0, i64::MIN);
-        let high = waiting(&mut scheduler, 0, i64::MAX);
-        let middle = waiting(&mut scheduler, 0, 0);
-        assert_eq!(turns(&mut scheduler, 3), [high; 3]);
-        scheduler.rest(high);
-        assert_eq!(turns(&mut scheduler, 3), [middle; 3]);
-        scheduler.leave(middle);
-        assert_eq!(turns(&mut scheduler, 2), [low; 2]);
-        scheduler.wait(high);
-        assert_eq!(turns(&mut scheduler, 2), [high; 2]);
-    }
-
-    #[test]
-    fn the_same_order_takes_turns() {
-        let mut scheduler = Scheduler::default();
-        let ids = [(); 3].map(|()| waiting(&mut scheduler, 0, 7));
-        let order = turns(&mut scheduler, 9);
-        for id in ids {
-            assert_eq!(share(&order, &[id]), 3, "{order:?}");
-        }
-        assert_eq!(order[..3], order[3..6]);
-    }
-
-    #[test]
-    fn groups_share_alike_however_many_senders_they_have_and_whatever_their_orders() {
-        let mut scheduler = Scheduler::default();
-        let many: Vec<_> = (0..9).map(|_| waiting(&mut scheduler, 1, 1000)).collect();
-        let one = waiting(&mut scheduler, 2, -1000);
-        let null = waiting(&mut scheduler, 0, 0);
-        let order = turns(&mut scheduler, 300);
-        assert_eq!(
-            [share(&order, &many), share(&order, &[one]), share(&order, &[null])],
-            [100; 3]
-        );
-    }
-
-    #[test]
-    fn bytes_count_and_not_turns() {
-        let mut scheduler = Scheduler::default();
-        let large = waiting(&mut scheduler, 1, 0);
-        let small = waiting(&mut scheduler, 2, 0);
-        let (mut large_bytes, mut small_bytes) = (0, 0);
-        for _ in 0..1000 {
-            let id = scheduler.next().expect("two wait");
-            let (bytes, total) = if id == large {
-                (PIECE, &mut large_bytes)
-            } else {
-                (100, &mut small_bytes)
-            };
-            scheduler.wrote(id, bytes);
-            *total += bytes;
-        }
-        assert!(scheduler.senders.contains_key(&small));
-        assert!(
-            u64::abs_diff(large_bytes, small_bytes) <= PIECE,
-            "{large_bytes} {small_bytes}"
-        );
-    }
-
-    #[test]
-    fn who_is_blocked_starves_nobody() {
-        let mut scheduler = Scheduler::default();
-        let low = waiting(&mut scheduler, 0, 1);
-        let high = waiting(&mut scheduler, 0, 2);
-        scheduler.blocked(high);
-        assert_eq!(turns(&mut scheduler, 2), [low; 2]);
-        scheduler.blocked(low);
-        assert_eq!(scheduler.next(), None);
-        scheduler.unblock();
-        assert_eq!(scheduler.next(), Some(high));
-    }
-
-    #[test]
-    fn who_is_hastened_goes_first_once() {
-        let mut scheduler = Scheduler::default();
-        let [low, high] = [1, 2].map(|order| waiting(&mut scheduler, 0, order));
-        let other = waiting(&mut scheduler, 1, 0);
-        scheduler.hasten(low);
-        scheduler.blocked(low);
-        assert_ne!(scheduler.next(), Some(low), "QUIC has no room for it");
-        scheduler.unblock();
-        assert_eq!(turns(&mut scheduler, 5), [low, other, high, other, high]);
-    }
-
-    #[test]
-    fn who_overtakes_is_known() {
-        let mut scheduler = Scheduler::default();
-        let [low, middle, high] = [1, 2, 3].map(|order| waiting(&mut scheduler, 0, order));
-        let other = waiting(&mut scheduler, 1, 0);
-        assert!(!scheduler.overtakes(low), "nobody is blocked");
-        scheduler.blocked(middle);
-        let overtakes = [low, middle, high, other].map(|id| scheduler.overtakes(id));
-        assert_eq!(overtakes, [true, false, false, false]);
-        scheduler.rest(middle);
-        assert!(!scheduler.overtakes(low), "who has nothing to send is not overtaken");
-        scheduler.leave(low);
-        assert!(!scheduler.overtakes(low));
-    }
-
-    #[test]
-    fn a_group_that_was_silent_does_not_starve_the_others_when_it_speaks() {
-        let mut scheduler = Scheduler::default();
-        let busy = waiting(&mut scheduler, 1, 0);
-        let silent = scheduler.enter(Place { group: 2, order: 0 });
-        turns(&mut scheduler, 1000);
-        scheduler.wait(silent);
-        let order = turns(&mut scheduler, 20);
-        let ahead = usize::try_from(CATCH_UP / PIECE).expect("small");
-        assert!(share(&order, &[silent]) <= 10 + ahead, "{order:?}");
-        assert!(share(&order, &[busy]) >= 10 - ahead, "{order:?}");
-    }
-
-    #[test]
-    fn a_group_that_was_blocked_does_not_starve_the_others_afterwards() {
-        let mut scheduler = Scheduler::default();
-        let busy = waiting(&mut scheduler, 1, 0);
-        let held = waiting(&mut scheduler, 2, 0);
-        turns(&mut scheduler, 10);
-        scheduler.blocked(held);
-        assert_eq!(turns(&mut scheduler, 1000), vec![busy; 1000]);
-        scheduler.unblock();
-        let order = turns(&mut scheduler, 20);
-        assert!(share(&order, &[busy]) >= 5, "{order:?}");
-    }
-
-    #[test]
-    fn a_sender_can_move() {
-        let mut scheduler = Scheduler::default();
-        let one = waiting(&mut scheduler, 0, 1);
-        let two = waiting(&mut scheduler, 0, 2);
-        scheduler.move_to(one, Place { group: 0, order: 3 });
-        assert_eq!(scheduler.next(), Some(one));
-        scheduler.move_to(one, Place { group: 5, order: -3 });
-        let order = turns(&mut scheduler, 100);
-        assert_eq!([share(&order, &[one]), share(&order, &[two])], [50; 2]);
-        // Who has gone changes nothing.
-        scheduler.leave(one);
-        scheduler.wrote(one, PIECE);
-        scheduler.move_to(one, Place::default());
-        assert_eq!(scheduler.next(), Some(two));
-    }
-
-    #[test]
-    fn random_histories_keep_the_rules() {
-        let mut seed = 7_u64;
-        let mut random = move |below: u64| {
-            seed = seed
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            (seed >> 33) % below
-        };
-        let mut scheduler = Scheduler::default();
-        let mut ids = Vec::new();
-        for _ in 0..20_000 {
-            let at = usize::try_from(random(ids.len() as u64 + 1)).expect("small");
-            match (random(8), ids.get(at).copied()) {
-                (0, _) if ids.len() < 12 => {
-                    let place = Place {
-                        group: u32::try_from(random(3)).expect("small"),
-                        order: i64::try_from(random(4)).expect("small"),
-                    };
-                    ids.push(waiting(&mut scheduler, place.group, place.order));
-                }
-                (1, Some(id)) if random(4) == 0 => {
-                    scheduler.leave(id);
-                    ids.retain(|other| *other != id);
-                }
-                (2, Some(id)) => scheduler.blocked(id),
-                (3, Some(id)) => scheduler.rest(id),
-                (4, Some(id)) => scheduler.wait(id),
-                (5, _) => scheduler.unblock(),
-                _ => {}
-            }
-            let eligible = |sender: &Sender| sender.waiting && !sender.blocked;
-            match scheduler.next() {
-                None => assert!(!scheduler.senders.values().any(eligible)),
-                Some(id) => {
-                    let chosen = &scheduler.senders[&id];
-                    assert!(eligible(chosen));
-                    for sender in scheduler.senders.values().filter(|sender| eligible(sender)) {
-                        let same_group = sender.place.group == chosen.place.group;
-                        assert!(!same_group || sender.place.order <= chosen.place.order);
-                    }
-                    scheduler.wrote(id, 1 + random(PIECE));
-                }
-            }
-        }
-        for id in ids {
-            scheduler.leave(id);
-        }
-        assert!(scheduler.served.is_empty() && scheduler.senders.is_empty());
-    }
-}
+mod tests;
