@@ -242,6 +242,8 @@ impl Task {
                     let _done = self.stream.reset(varint(ErrorCode::WT_SESSION_GONE));
                     return Err(Ended::SessionGone);
                 }
+                // Before the next try: behind it, it would cause another one.
+                () = queue.changed.notified() => {}
                 handed = poll_fn(|context| self.poll_hand_over(context)), if writing => match handed? {
                     Handed::Bytes(bytes) => {
                         let header = self.header.min(bytes);
@@ -256,7 +258,6 @@ impl Task {
                         self.port.emit(WebTransportEvent::AtomicWritten, taken as u32, 0, Payload::None);
                     }
                 },
-                () = queue.changed.notified() => {}
             }
             if self.turn.as_mut().is_some_and(Turn::must_pause) {
                 pause().await;
