@@ -7,6 +7,7 @@ import { cpuSeconds, endWithParent, percentile, residentBytes, tell } from './fi
 const WRITE = 64 * 1024;
 const WARM_UP = 8;
 const STREAMS_AT_ONCE = 32;
+const ORDERED_STREAMS = 64;
 const ESTABLISHED_AT_ONCE = 50;
 const DATAGRAM = 1200;
 const small = new Uint8Array(64).fill(69);
@@ -36,23 +37,19 @@ const cases = {
 
   /** `count` bytes on one stream, until the other end says that it has all. */
   async stream(session, count) {
-    const block = new Uint8Array(WRITE).fill(83);
-    const run = async (bytes) => {
-      const end = await begin(session);
-      const { readable, writable } = await session.createBidirectionalStream();
-      const writer = writable.getWriter();
-      for (let written = 0; written < bytes; written += WRITE) {
-        await writer.ready;
-        // Its failure is that of `close` too.
-        writer.write(block).catch(() => {});
-      }
-      await writer.close();
-      const received = Number(unsigned(await readAll(readable)));
-      const { seconds, cpu } = await end();
-      return { rate: received / 1e6 / seconds, cpu: cpu / (received / 1e9) };
-    };
-    await run(count / WARM_UP);
-    return await run(count);
+    return await sendBytes(session, count, (bytes) => sendStream(session, bytes));
+  },
+
+  /** `count` bytes on streams that are all of a different order. */
+  async ordered(session, count) {
+    const each = (bytes) => Math.floor(bytes / ORDERED_STREAMS);
+    return await sendBytes(session, count, async (bytes) => {
+      const streams = Array.from({ length: ORDERED_STREAMS }, (_, sendOrder) =>
+        sendStream(session, each(bytes), { sendOrder }),
+      );
+      const received = await Promise.all(streams);
+      return received.reduce((sum, part) => sum + part, 0);
+    });
   },
 
   /** 64 bytes there and back on one stream, one after the other. */
@@ -152,6 +149,32 @@ const cases = {
     });
   },
 };
+
+/** Rate and cost of bytes that `send` sends; it says how many have come. */
+async function sendBytes(session, count, send) {
+  const run = async (bytes) => {
+    const end = await begin(session);
+    const received = await send(bytes);
+    const { seconds, cpu } = await end();
+    return { rate: received / 1e6 / seconds, cpu: cpu / (received / 1e9) };
+  };
+  await run(count / WARM_UP);
+  return await run(count);
+}
+
+/** So many bytes on a new stream. Returns how many the other end says that it has. */
+async function sendStream(session, bytes, options) {
+  const block = new Uint8Array(WRITE).fill(83);
+  const { readable, writable } = await session.createBidirectionalStream(options);
+  const writer = writable.getWriter();
+  for (let written = 0; written < bytes; written += WRITE) {
+    await writer.ready;
+    // Its failure is that of `close` too.
+    writer.write(block).catch(() => {});
+  }
+  await writer.close();
+  return Number(unsigned(await readAll(readable)));
+}
 
 /** What becomes of datagrams that `send` sends: how many a script has read at the other end when no more come. */
 async function sendDatagrams(session, count, send) {

@@ -21,6 +21,14 @@ const cases = [
     ],
   },
   {
+    title: '64 ordered streams',
+    parameters: { case: 'ordered', count: 256 << 20 },
+    measures: [
+      { key: 'rate', unit: 'MB/s' },
+      { key: 'cpu', unit: 's CPU/GB' },
+    ],
+  },
+  {
     title: 'small bidi streams',
     parameters: { case: 'small-streams', count: 16_384 },
     measures: [
@@ -78,8 +86,8 @@ const PACE = 0.3;
 const USUAL_RATE = 1_000_000;
 let rawRate = USUAL_RATE;
 
-/** Cases of which quinn's figure would say nothing: it has no heap that is collected. */
-const OURS_ONLY = ['idle', 'kept'];
+/** Cases of which quinn's figure would say nothing: it has no send orders, and no heap that is collected. */
+const OURS_ONLY = ['ordered', 'idle', 'kept'];
 
 export const webtransport = {
   name: 'wt',
