@@ -153,6 +153,19 @@ test('callbacks are called in order when their messages are written', async (t) 
   assert.equal(socket.bufferedAmount, 0);
 });
 
+for (const [name, library] of Object.entries({ 'webwire/ws': ours, ws: theirs })) {
+  test(`in its callback a message of ${name} counts as buffered no longer`, async (t) => {
+    const { url } = await serve(t, theirs);
+    const socket = new library.WebSocket(url);
+    t.after(() => socket.terminate());
+    await once(socket, 'open');
+    for (let sent = 0; sent < 100; sent += 1) {
+      const buffered = await new Promise((resolve) => socket.send('four', () => resolve(socket.bufferedAmount)));
+      assert.equal(buffered, 0);
+    }
+  });
+}
+
 test('a callback hears that its message can not be written', async (t) => {
   const { socket } = await connected(t);
   const unwritten = new Promise((resolve) => socket.send(Buffer.alloc(64 << 20), resolve));

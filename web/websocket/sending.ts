@@ -47,9 +47,17 @@ function putHead(buffer: Uint8Array, at: number, length: number, flag: number): 
   buffer[at + 3] = (length >>> 24) | flag;
 }
 
+/** What whoever sends may want to hear. */
+interface Hearer {
+  /** `bufferedAmount` has fallen. */
+  fell?(): void;
+  /** The network has taken something, whatever `bufferedAmount` says in this task. */
+  took?(): void;
+}
+
 export class Sending {
   readonly #connection: Connection;
-  readonly #fell: (() => void) | undefined;
+  readonly #hearer: Hearer;
   #bufferedAmount = 0;
   /** Taken by the network and not yet off the amount: that falls between tasks only. */
   #taken = 0;
@@ -61,15 +69,19 @@ export class Sending {
   #batchBytes = 0;
   #waiting: Waiting[] | undefined;
 
-  /** `fell` is called whenever `bufferedAmount` has fallen. */
-  constructor(connection: Connection, fell: (() => void) | undefined = undefined) {
+  constructor(connection: Connection, hearer: Hearer = {}) {
     this.#connection = connection;
-    this.#fell = fell;
+    this.#hearer = hearer;
   }
 
   get bufferedAmount(): number {
     const hidden = this.#lastTask === hub.task ? this.#takenLately : 0;
     return this.#bufferedAmount - this.#taken + hidden;
+  }
+
+  /** Bytes that the network has not taken. */
+  get untaken(): number {
+    return this.#bufferedAmount - this.#taken;
   }
 
   text(data: string): void {
@@ -155,14 +167,15 @@ export class Sending {
   /** The network has taken `bytes` of what it had left waiting. */
   drained(bytes: number): void {
     this.#bufferedAmount -= bytes;
-    this.#fell?.();
+    this.#hearer.took?.();
+    this.#hearer.fell?.();
   }
 
   static settle(sending: Sending): void {
     sending.#bufferedAmount -= sending.#taken;
     sending.#taken = 0;
     sending.#takenLately = 0;
-    sending.#fell?.();
+    sending.#hearer.fell?.();
   }
 
   #bytes(type: 'text' | 'binary', flag: number, data: Uint8Array): void {
@@ -219,6 +232,7 @@ export class Sending {
       this.#takenLately = 0;
     }
     this.#takenLately += bytes;
+    this.#hearer.took?.();
   }
 
   /** The batch, with room for another message. */

@@ -155,7 +155,7 @@ export class WebSocketStream {
     try {
       const connection = new WebSocketConnection(hub.native, this.#registration.id, destination);
       this.#connection = connection;
-      this.#sending = new Sending(connection, () => this.#bufferFell());
+      this.#sending = new Sending(connection, { fell: () => this.#bufferFell() });
       lookup?.(connection);
     } catch (error) {
       this.#registration.close();

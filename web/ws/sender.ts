@@ -56,11 +56,11 @@ export class Sender {
 
   constructor(connection: Connection) {
     this.#connection = connection;
-    this.#sending = new Sending(connection, () => this.#fell());
+    this.#sending = new Sending(connection, { took: () => this.#took() });
   }
 
   get bufferedAmount(): number {
-    return this.#sending.bufferedAmount;
+    return this.#sending.untaken;
   }
 
   /** A whole text message. */
@@ -131,8 +131,6 @@ export class Sender {
 
   /** The connection has ended: what waits is told so. */
   end(error: Error): void {
-    // What was taken in this task counts only between tasks otherwise.
-    Sending.settle(this.#sending);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const one of waiting) one.call(error);
@@ -158,13 +156,13 @@ export class Sender {
   }
 
   #awaited(written: Written): void {
-    if (this.#sending.bufferedAmount === 0) nextTick(written);
+    if (this.#sending.untaken === 0) nextTick(written);
     else this.#waiting.push(new Waiting(this.#given, written));
   }
 
-  #fell(): void {
+  #took(): void {
     if (this.#waiting.length === 0) return;
-    const taken = this.#given - this.#sending.bufferedAmount;
+    const taken = this.#given - this.#sending.untaken;
     let due = 0;
     for (const one of this.#waiting) {
       if (one.behind > taken) break;
