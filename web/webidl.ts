@@ -210,11 +210,13 @@ function byteLengthOf(value: unknown): number | undefined {
  * resizable memory is refused, since the type has neither [AllowShared] nor [AllowResizable].
  */
 export const BufferSource: Converter<Uint8Array> = (value, context) => {
-  // What scripts mostly give, as it is. A Buffer is not: its `slice` makes no copy.
-  if (isPlain(value) && value.buffer instanceof ArrayBuffer && !isResizable(value.buffer)) return value;
+  // What scripts mostly give, as it is. A Buffer is not: its `slice` makes no copy. Without bytes it may be detached.
+  if (isPlain(value) && value.length > 0 && value.buffer instanceof ArrayBuffer && !isResizable(value.buffer))
+    return value;
   if (ArrayBuffer.isView(value)) {
     const { buffer } = value;
     refuseSharedAndResizable(buffer, context);
+    if (isDetached(buffer)) return new Uint8Array(0);
     return new Uint8Array(buffer, value.byteOffset, value.byteLength);
   }
   if (!isArrayBuffer(value)) throw new TypeError(`${context} is neither an ArrayBuffer nor a view on one`);
@@ -223,7 +225,7 @@ export const BufferSource: Converter<Uint8Array> = (value, context) => {
   return new Uint8Array(value);
 };
 
-function refuseSharedAndResizable(buffer: ArrayBufferLike, context: string): void {
+function refuseSharedAndResizable(buffer: ArrayBufferLike, context: string): asserts buffer is ArrayBuffer {
   if (!isArrayBuffer(buffer)) throw new TypeError(`${context} is backed by shared memory`);
   if (isResizable(buffer)) throw new TypeError(`${context} is resizable`);
 }

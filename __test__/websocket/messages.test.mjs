@@ -313,3 +313,43 @@ test('a listener that throws, and one that is replaced in itself', async (t) => 
   assert.deepEqual(caught, ['mine']);
   socket.close();
 });
+
+test('bytes whose memory has been transferred are an empty message', async (t) => {
+  const { url } = await listening(t, echo);
+  const socket = new WebSocket(url);
+  await next(socket, 'open');
+  socket.binaryType = 'arraybuffer';
+  const views = [
+    (buffer) => buffer,
+    (buffer) => new Uint8Array(buffer),
+    (buffer) => new Uint16Array(buffer, 2, 1),
+    (buffer) => new DataView(buffer, 1),
+    (buffer) => Buffer.from(buffer),
+  ];
+  for (const view of views) {
+    const buffer = new ArrayBuffer(8);
+    const bytes = view(buffer);
+    structuredClone(buffer, { transfer: [buffer] });
+    socket.send(bytes);
+    socket.ping(bytes);
+    assert.equal((await next(socket, 'message')).data.byteLength, 0);
+  }
+  assert.equal(socket.bufferedAmount, 0);
+});
+
+test('a Blob is read as it is, whatever a subclass makes of its methods', async (t) => {
+  class Own extends Blob {
+    get size() {
+      return super.size;
+    }
+    arrayBuffer() {
+      throw new Error('must not be called');
+    }
+  }
+  const { url } = await listening(t, echo);
+  const socket = new WebSocket(url);
+  await next(socket, 'open');
+  socket.binaryType = 'arraybuffer';
+  socket.send(new Own(['abc']));
+  assert.equal(Buffer.from((await next(socket, 'message')).data).toString(), 'abc');
+});

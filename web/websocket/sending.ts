@@ -8,6 +8,9 @@ import { setImmediate as setRealImmediate } from 'node:timers';
 import { hub } from '../hub.js';
 import type { Connection } from './native.js';
 
+/** Not those that a subclass or a script may have put in their place. */
+const { arrayBuffer } = globalThis.Blob.prototype;
+
 type Waiting =
   | { type: 'text' | 'binary'; data: Uint8Array; compression: Compression }
   | { type: 'blob'; blob: Blob; compression: Compression }
@@ -281,7 +284,7 @@ export class Sending {
     for (let item = waiting[0]; item !== undefined; item = waiting[0]) {
       switch (item.type) {
         case 'blob':
-          this.#sendWhole('binary', new Uint8Array(await item.blob.arrayBuffer()), item.compression);
+          this.#sendWhole('binary', new Uint8Array(await arrayBuffer.call(item.blob)), item.compression);
           break;
         case 'close':
           this.#connection.close(item.code, item.reason);
