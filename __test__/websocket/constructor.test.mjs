@@ -152,3 +152,24 @@ test('what a request looks like', async (t) => {
   assert.match(head, /^Sec-WebSocket-Key: [A-Za-z0-9+/]{22}==\r$/m);
   assert.ok(lines.includes('Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits'));
 });
+
+test('the second argument is converted before the URL is looked at, and checked after it', () => {
+  const thrown = new Error('mine');
+  const throwing = {
+    toString() {
+      throw thrown;
+    },
+  };
+  assert.throws(() => new WebSocket('http://[', [throwing]), thrown);
+  assert.throws(() => new WebSocket('http://[', { protocols: [throwing] }), thrown);
+  assert.throws(() => new WebSocket('http://[', Symbol('a')), TypeError);
+  assert.throws(() => new WebSocket('ftp://host/', ['a', 'a']), { name: 'SyntaxError', message: /scheme/ });
+});
+
+test('an object whose iterator is undefined or null is none to iterate over', async (t) => {
+  const { url } = await tcpServer(t, (socket) => socket.destroy());
+  for (const iterator of [undefined, null]) {
+    await next(new WebSocket(url, { [Symbol.iterator]: iterator }), 'close');
+  }
+  assert.throws(() => new WebSocket(url, { [Symbol.iterator]: 5 }), TypeError);
+});

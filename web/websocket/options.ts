@@ -175,18 +175,18 @@ export function convertURL(url: string): URL {
 
 const protocolSequence = sequence(DOMString);
 
-/** Steps 7 and 8: subprotocols, from a string or a sequence. */
+/** `(DOMString or sequence<DOMString>)`, and step 7. */
 function convertProtocols(value: unknown): string[] {
-  // 7.
-  const protocols =
-    isObject(value) && Symbol.iterator in value
-      ? protocolSequence(value, 'protocols')
-      : [DOMString(value, 'protocols')];
-  // 8.
-  validateProtocols(protocols);
-  return protocols;
+  return isSequence(value) ? protocolSequence(value, 'protocols') : [DOMString(value, 'protocols')];
 }
 
+/** Whether Web IDL takes an object for a sequence. */
+function isSequence(value: unknown): boolean {
+  const method: unknown = isObject(value) ? Reflect.get(value, Symbol.iterator) : undefined;
+  return method !== undefined && method !== null;
+}
+
+/** Step 8. */
 function validateProtocols(protocols: string[]): void {
   const seen = new Set<string>();
   for (const protocol of protocols) {
@@ -208,12 +208,15 @@ export interface Arguments {
 
 /** The second argument: protocols as the standard has it, or an object that is no sequence: our options. */
 export function convertArguments(url: string, second: unknown): Arguments {
-  const isOptions = isObject(second) && !(Symbol.iterator in second) && typeof second !== 'function';
+  const isOptions = isObject(second) && !isSequence(second) && typeof second !== 'function';
   const given: TlsOptions & object = isOptions ? second : {};
   const options = clientOptions(given, 'options');
+  const asked = isOptions ? options.protocols : second;
+  const protocols = asked === undefined ? [] : convertProtocols(asked);
+  // 1. to 6.
   const made = createDestination(convertURL(url), options, given);
-  const protocols = isOptions ? options.protocols : second;
-  if (protocols !== undefined) made.destination.protocols = convertProtocols(protocols);
+  validateProtocols(protocols);
+  made.destination.protocols = protocols;
   return made;
 }
 
