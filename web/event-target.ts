@@ -5,6 +5,14 @@ const { EventTarget: RealmEventTarget, Event: RealmEvent } = globalThis;
 
 export { RealmEvent as Event, RealmEventTarget as EventTarget };
 
+/** Of an event that no script has made. https://dom.spec.whatwg.org/#dom-event-istrusted */
+const isTrusted: PropertyDescriptor = { get: () => true, enumerable: true };
+
+/** Makes an event the network's own word, for a script to see. */
+export function trusted<Type extends Event>(event: Type): Type {
+  return Object.defineProperty(event, 'isTrusted', isTrusted);
+}
+
 type EventHandler = (this: object, event: Event) => unknown;
 type Handler = EventHandler | object | null;
 

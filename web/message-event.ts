@@ -24,6 +24,11 @@ export class MessageEvent extends Event {
     return this.#origin;
   }
 
+  /** No script makes one. */
+  override get isTrusted(): boolean {
+    return true;
+  }
+
   get lastEventId(): string {
     return '';
   }

@@ -7,7 +7,7 @@ import { clearTimeout as clearRealTimeout, setTimeout as setRealTimeout } from '
 import { native } from '../binding.js';
 import { withResolvers } from '../deferred.js';
 import { DOMException, exception, fromNative } from '../errors.js';
-import { defineEventHandlers, EventTarget, onListenersChanged } from '../event-target.js';
+import { defineEventHandlers, EventTarget, onListenersChanged, trusted } from '../event-target.js';
 import { hub, type Registration } from '../hub.js';
 import { IncomingRequests } from '../incoming-requests.js';
 import { defineNodeMembers } from '../node-members.js';
@@ -374,7 +374,7 @@ export class WebSocketServer extends EventTarget {
       request.accept(protocol === undefined ? {} : { protocol }).then((socket) => {
         // If the client has gone before it was told, there is no connection to speak of.
         if (socket.readyState === CLOSED) return;
-        dispatchEvent.call(this, new WebSocketConnectionEvent(socket, request));
+        dispatchEvent.call(this, trusted(new WebSocketConnectionEvent(socket, request)));
       });
     });
   }

@@ -3,7 +3,7 @@
 import { setImmediate as setRealImmediate } from 'node:timers';
 import { isBadPort } from '../bad-port.js';
 import { DOMException, fromNative } from '../errors.js';
-import { defineEventHandlers, Event, EventTarget, onListenersChanged } from '../event-target.js';
+import { defineEventHandlers, Event, EventTarget, onListenersChanged, trusted } from '../event-target.js';
 import { hub, type Registration } from '../hub.js';
 import { MessageEvent } from '../message-event.js';
 import { defineNodeMembers } from '../node-members.js';
@@ -315,9 +315,9 @@ export class WebSocket extends EventTarget {
     } else if (kind === Failed) {
       socket.#cause = { number: a, text: payload.text() };
     } else if (kind === Ping) {
-      if (socket.#readyState === OPEN) dispatchEvent.call(socket, new PingEvent('ping', payload.bytes()));
+      if (socket.#readyState === OPEN) dispatchEvent.call(socket, trusted(new PingEvent('ping', payload.bytes())));
     } else if (kind === Pong) {
-      if (socket.#readyState === OPEN) dispatchEvent.call(socket, new PingEvent('pong', payload.bytes()));
+      if (socket.#readyState === OPEN) dispatchEvent.call(socket, trusted(new PingEvent('pong', payload.bytes())));
     }
   }
 
@@ -334,7 +334,7 @@ export class WebSocket extends EventTarget {
     this.#holdOrLetGo();
     this.#acceptance?.opened(this);
     publishOpen(this, this.#protocol, this.extensions);
-    dispatchEvent.call(this, new Event('open'));
+    dispatchEvent.call(this, trusted(new Event('open')));
   }
 
   /** "When a WebSocket message has been received" */
@@ -374,11 +374,11 @@ export class WebSocket extends EventTarget {
     // 2. A close() before the opening is a failure as well.
     if (!this.#established || (flags & FAILED) !== 0) {
       publishError(this, this.#cause);
-      dispatchEvent.call(this, new Event('error'));
+      dispatchEvent.call(this, trusted(new Event('error')));
     }
     // 3.
     publishClose(this, code, reason, wasClean);
-    dispatchEvent.call(this, new CloseEvent('close', { wasClean, code, reason }));
+    dispatchEvent.call(this, trusted(new CloseEvent('close', { wasClean, code, reason })));
   }
 }
 
