@@ -7,6 +7,8 @@ import { inspect } from 'node:util';
 import Ws from 'ws';
 import {
   FAILED,
+  frame,
+  frameClient,
   heard,
   idleServer,
   listening,
@@ -207,4 +209,41 @@ test('a socket that breaks is none of the clients any more', async (t) => {
   client.terminate();
   await next(socket, 'close');
   assert.equal(server.clients.has(socket), false);
+});
+
+test('close() waits for its clients also where timeoutMs is more than a timer of Node takes', async (t) => {
+  const { server, port } = await listening(t);
+  const accepted = next(server, 'connection');
+  const client = await frameClient(t, port);
+  const { socket } = await accepted;
+  const { closed } = heard(socket);
+  const warnings = [];
+  const warned = (warning) => warnings.push(warning.name);
+  process.on('warning', warned);
+  t.after(() => process.off('warning', warned));
+  const ended = server.close({ timeoutMs: 2 ** 32 - 1 });
+  await once(client, 'readable');
+  client.write(frame(0x88, '', { mask: [1, 2, 3, 4] }));
+  assert.deepEqual(await closed, [['close', 1005, '', true]]);
+  await ended;
+  assert.deepEqual(warnings, []);
+});
+
+test('whatever onRequest throws, its client is answered and a warning says so', async (t) => {
+  const thrown = [Object.create(null), Symbol('s'), undefined, { toString: null }, 'text'];
+  const warnings = [];
+  const warned = (warning) => warnings.push(warning.message);
+  process.on('warning', warned);
+  t.after(() => process.off('warning', warned));
+  const { port } = await idleServer(t, {
+    async onRequest() {
+      throw thrown[warnings.length];
+    },
+  });
+  for (const _ of thrown) {
+    const warning = once(process, 'warning');
+    assert.equal((await told(t, port)).status, 500);
+    await warning;
+  }
+  assert.deepEqual(warnings, ['[Object: null prototype] {}', 'Symbol(s)', 'undefined', '{ toString: null }', 'text']);
 });

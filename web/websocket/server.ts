@@ -68,6 +68,8 @@ const { dispatchEvent } = EventTarget.prototype;
 const GOING_AWAY = 1001;
 const SERVICE_UNAVAILABLE = 503;
 const UNAVAILABLE = Buffer.from('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+/** Of a longer time Node's timers make a millisecond. */
+const MAX_TIMER_MS = 0x7fffffff;
 
 const FAMILIES: Readonly<Record<number, 'IPv4' | 'IPv6'>> = { 4: 'IPv4', 6: 'IPv6' };
 
@@ -214,9 +216,10 @@ export class WebSocketServer extends EventTarget {
     this.#options.attachTo?.off('upgrade', this.#upgraded);
     this.#listener.close();
     for (const socket of this.#sockets.all()) dismissSocket(socket, code, reason);
-    const timer = setRealTimeout(() => {
+    const terminate = (): void => {
       for (const socket of this.#sockets.all()) terminateSocket(socket);
-    }, timeoutMs);
+    };
+    const timer = setRealTimeout(terminate, Math.min(timeoutMs, MAX_TIMER_MS));
     return this.#closed.promise.finally(() => clearRealTimeout(timer));
   }
 
