@@ -4,6 +4,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { clearTimeout as clearRealTimeout, setTimeout as setRealTimeout } from 'node:timers';
+import { inspect } from 'node:util';
 import { native } from '../binding.js';
 import { withResolvers } from '../deferred.js';
 import { DOMException, exception, fromNative } from '../errors.js';
@@ -88,6 +89,12 @@ function addressOf(server: Server): Address | undefined {
 }
 
 /** What is shown of one. */
+/** What a hook has thrown, whatever that is. */
+function warningOf(thrown: unknown): Error | string {
+  if (thrown instanceof Error || typeof thrown === 'string') return thrown;
+  return inspect(thrown, { customInspect: false });
+}
+
 let shown: (server: WebSocketServer) => object;
 
 export class WebSocketServer extends EventTarget {
@@ -369,6 +376,7 @@ export class WebSocketServer extends EventTarget {
     if (!isAnswered(request)) this.#incoming.add(request);
   }
 
+      process.emitWarning(warningOf(error));
   #acceptAtOnce(request: WebSocketRequest): void {
     // A client whose subprotocols are all passed over fails: the one that it prefers, as nobody was asked.
     const [protocol] = request.protocols;
