@@ -326,7 +326,8 @@ export class WebSocketError extends DOMException {
 export interface WebSocketServerOptions extends ServerCertificates, ClientCertificateOptions {
   /**
    * An `http.Server` or `https.Server` whose upgrades to serve, instead of listening. Upgrades to other paths than `path`
-   * are left to the server's other `upgrade` listeners, and answered 404 when there are none.
+   * are left to the server's other `upgrade` listeners, and answered 404 when there are none but other WebSocketServers,
+   * none of which serves them.
    */
   server?: Server;
   /** Neither listens nor attaches itself: requests come by `handleUpgrade()` only. */

@@ -81,3 +81,17 @@ test("request.tls says what Node's TLS knows of the client", async (t) => {
   assert.equal(requests.length, 3);
   assert.equal(requests[0].remoteAddress.address, '127.0.0.1');
 });
+
+test('of two servers that would take the same TLS client the first one has it', async (t) => {
+  const { node, server, port } = await attached(t);
+  server.onconnection = ({ socket }) => echo(socket);
+  const second = new WebSocketServer({ server: node, maxConnections: 0 });
+  const third = new WebSocketServer({ server: node });
+  t.after(() => Promise.all([second.close(), third.close()]));
+  third.onconnection = () => assert.fail('must not be accepted');
+  const socket = new WebSocket(`wss://127.0.0.1:${port}/`, { ca: cert });
+  await next(socket, 'open');
+  socket.send('there and back');
+  assert.equal((await next(socket, 'message')).data, 'there and back');
+  assert.deepEqual([server.clients.size, second.clients.size, third.clients.size], [1, 0, 0]);
+});

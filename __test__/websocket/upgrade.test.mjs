@@ -401,3 +401,29 @@ test('a broken frame on a stream of Node gets its answer', async (t) => {
     assert.equal(closeCode(await all(client)), 1002);
   }
 });
+
+test('of several servers behind one http server each serves its path, and one says 404 for the rest', async (t) => {
+  const { node, server, port } = await behind(t, {}, { path: '/a' });
+  const second = new WebSocketServer({ server: node, path: '/b' });
+  t.after(() => second.close());
+  for (const [path, one] of [
+    ['/a', server],
+    ['/b?c', second],
+  ]) {
+    const connection = next(one, 'connection');
+    const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`);
+    await next(socket, 'open');
+    assert.equal((await connection).request.url, path);
+    socket.close();
+    await next(socket, 'close');
+  }
+  const refused = async (path) => {
+    const client = await tcpClient(t, port);
+    client.write(rawRequest(port).replace('/', path));
+    const answer = String(await all(client));
+    assert.deepEqual(answer.match(/HTTP\/1.1 \d+/g), ['HTTP/1.1 404'], path);
+  };
+  await refused('/c');
+  await server.close();
+  await refused('/a');
+});

@@ -48,7 +48,8 @@ import {
   type ListenerOptions,
   type ServerOptions,
 } from './server-options.js';
-import { type Adopting, refuse, takeOver } from './upgrade.js';
+import { isForAnother, join, leave, type Serves } from './siblings.js';
+import { type Adopting, isCarrying, refuse, takeOver } from './upgrade.js';
 import { acceptSocket, CLOSED, dismissSocket, explainFailure, terminateSocket, type WebSocket } from './websocket.js';
 
 interface Listener extends Adopting, Broadcasting {
@@ -67,10 +68,10 @@ const { Listening, Request, RequestGone, Refused, Failed, Closed } = WebSocketLi
 const { dispatchEvent } = EventTarget.prototype;
 
 const GOING_AWAY = 1001;
-const SERVICE_UNAVAILABLE = 503;
-const UNAVAILABLE = Buffer.from('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
 /** Of a longer time Node's timers make a millisecond. */
 const MAX_TIMER_MS = 0x7fffffff;
+const SERVICE_UNAVAILABLE = 503;
+const UNAVAILABLE = Buffer.from('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
 
 const FAMILIES: Readonly<Record<number, 'IPv4' | 'IPv6'>> = { 4: 'IPv4', 6: 'IPv6' };
 
@@ -88,13 +89,13 @@ function addressOf(server: Server): Address | undefined {
   return { ...address, family: address.family === 'IPv4' ? 'IPv4' : 'IPv6' };
 }
 
-/** What is shown of one. */
 /** What a hook has thrown, whatever that is. */
 function warningOf(thrown: unknown): Error | string {
   if (thrown instanceof Error || typeof thrown === 'string') return thrown;
   return inspect(thrown, { customInspect: false });
 }
 
+/** What is shown of one. */
 let shown: (server: WebSocketServer) => object;
 
 export class WebSocketServer extends EventTarget {
@@ -136,6 +137,8 @@ export class WebSocketServer extends EventTarget {
   readonly #unanswered = new Map<number, WebSocketRequest>();
   readonly #sockets = new Sockets(() => this.#endIfDone());
   readonly #options: ServerOptions;
+  readonly #serves: Serves = (target) =>
+    this.#options.path === undefined || target.split('?', 1)[0] === this.#options.path;
   readonly #abort = () => void this.close();
   readonly #upgraded = (request: IncomingMessage, socket: Duplex, head: Uint8Array) =>
     this.#requestFrom(request, socket, head);
@@ -188,6 +191,8 @@ export class WebSocketServer extends EventTarget {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): WebSocketRequest | undefined {
     // biome-ignore lint/complexity/noArguments: Web IDL counts the arguments that were given.
     requireArguments(arguments, 3, 'handleUpgrade');
+    // Another server has accepted it.
+    if (isCarrying(socket)) return undefined;
     const refused = (cause: Cause): void => publishReject(this, undefined, cause);
     if (this.#closing || this.#isFull()) {
       refused(this.#closing ? CLOSING : TOO_MANY_CONNECTIONS);
@@ -220,7 +225,10 @@ export class WebSocketServer extends EventTarget {
     }
     this.#unanswered.clear();
     this.#incoming.clear();
-    this.#options.attachTo?.off('upgrade', this.#upgraded);
+    if (this.#options.attachTo !== undefined) {
+      this.#options.attachTo.off('upgrade', this.#upgraded);
+      leave(this.#options.attachTo, this.#serves);
+    }
     this.#listener.close();
     for (const socket of this.#sockets.all()) dismissSocket(socket, code, reason);
     const terminate = (): void => {
@@ -292,6 +300,7 @@ export class WebSocketServer extends EventTarget {
       return;
     }
     server.on('upgrade', this.#upgraded);
+    join(server, this.#serves);
     if (server.listening) this.#listens();
     else server.once('listening', () => this.#listens());
   }
@@ -303,9 +312,9 @@ export class WebSocketServer extends EventTarget {
 
   /** An upgrade of the server that this one is attached to. */
   #requestFrom(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
-    // Another listener may serve that path.
-    const others = (this.#options.attachTo?.listenerCount('upgrade') ?? 0) > 1;
-    if (others && !this.#serves(request.url ?? '')) return;
+    const target = request.url ?? '';
+    const { attachTo } = this.#options;
+    if (attachTo !== undefined && !this.#serves(target) && isForAnother(attachTo, this.#serves, target)) return;
     const made = this.handleUpgrade(request, socket, head);
     if (made !== undefined) this.#offer(made);
   }
@@ -350,10 +359,6 @@ export class WebSocketServer extends EventTarget {
     return this.#sockets.size + this.#unanswered.size >= this.#options.maxConnections;
   }
 
-  #serves(target: string): boolean {
-    return this.#options.path === undefined || target.split('?', 1)[0] === this.#options.path;
-  }
-
   #offer(request: WebSocketRequest): void {
     if (!this.#serves(request.url)) {
       this.#refuse(request, NOT_SERVED);
@@ -370,13 +375,12 @@ export class WebSocketServer extends EventTarget {
       await onRequest(request as never);
     } catch (error) {
       // The client must not wait, and one bad request must not end the process; but somebody has to hear of it.
-      process.emitWarning(error instanceof Error ? error : String(error));
       if (!isAnswered(request)) this.#refuse(request, HOOK_FAILED);
+      process.emitWarning(warningOf(error));
     }
     if (!isAnswered(request)) this.#incoming.add(request);
   }
 
-      process.emitWarning(warningOf(error));
   #acceptAtOnce(request: WebSocketRequest): void {
     // A client whose subprotocols are all passed over fails: the one that it prefers, as nobody was asked.
     const [protocol] = request.protocols;

@@ -11,6 +11,12 @@ import type { Cause } from './diagnostics.js';
 import type { RequestHead } from './request.js';
 import { GONE, NO_DESCRIPTOR, refusedWith } from './server-diagnostics.js';
 
+/** Streams that carry a WebSocket. */
+const carrying = new WeakSet<Duplex>();
+
+/** Whether a stream has been taken over, and so is nobody else's. */
+export const isCarrying = (socket: Duplex): boolean => carrying.has(socket);
+
 /** The head of a request, as the native core checks it. */
 interface Upgrade {
   method: string;
@@ -102,9 +108,11 @@ export function takeOver(
     return { number: answer, head: taken };
   }
   const carrier = new Carrier(socket);
+  carrying.add(socket);
   const answer = adopting.carry(carrier.native, upgrade, restOf(socket, head));
   if (typeof answer !== 'number') {
     carrier.cancel();
+    carrying.delete(socket);
     refused(refusedWith(answer));
     return refuse(socket, answer);
   }
