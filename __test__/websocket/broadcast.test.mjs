@@ -166,3 +166,16 @@ test('what a slow client does not take counts as buffered, and is given up at th
   assert.equal((await closed).code, 1006);
   assert.ok(buffered >= 1_000_000);
 });
+
+test('a socket that the filter closes is left out', async (t) => {
+  const { server, near } = await clients(t, 2);
+  const [first] = server.clients;
+  const closed = Promise.all(near.map((client) => once(client, 'close')));
+  const filter = (socket) => {
+    if (socket === first) socket.close();
+    return true;
+  };
+  assert.equal(server.broadcast('text', { filter }), 1);
+  await server.close();
+  await closed;
+});

@@ -25,6 +25,8 @@ export function broadcast(native: Broadcasting, sockets: Sockets, data: unknown,
   for (const [number, socket] of sockets.open()) {
     if (socket.readyState !== OPEN || socket === except) continue;
     if (filter !== undefined && !boolean((filter as (socket: WebSocket) => unknown)(socket), 'filter')) continue;
+    // The filter may have closed it.
+    if (socket.readyState !== OPEN) continue;
     if (clearsWay(socket)) chosen.push(number);
     else {
       // A Blob is still being read for it.
