@@ -52,7 +52,10 @@ export function collectCertificates(options: {
   if (cert !== undefined || key !== undefined) collected.push({ cert: textOf(cert, 'cert'), key: textOf(key, 'key') });
   if (certificates === undefined) return collected;
   if (!isObject(certificates)) throw new TypeError('certificates is not an object');
-  for (const [name, named] of Object.entries(certificates)) {
+  const byName = Object.entries(certificates);
+  // A server that was to have TLS must not go without.
+  if (byName.length === 0 && collected.length === 0) throw new TypeError('certificates: there is none');
+  for (const [name, named] of byName) {
     const pair = certificateDictionary(named, `certificates: ${name}`);
     collected.push({ name, cert: pemText(pair.cert, `cert of ${name}`), key: pemText(pair.key, `key of ${name}`) });
   }

@@ -146,3 +146,7 @@ test('a client that speaks no TLS, or ends within it, does not disturb others', 
   const socket = new WebSocket(`wss://127.0.0.1:${port}`, { ca: one.cert });
   assert.equal((await next(socket, 'message')).data, 'hello');
 });
+
+test('a server that is given no certificate by name does not listen without TLS', () => {
+  assert.throws(() => new WebSocketServer({ host: '127.0.0.1', certificates: {} }), TypeError);
+});
