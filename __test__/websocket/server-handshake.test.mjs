@@ -80,3 +80,19 @@ test('a request byte by byte', async (t) => {
   for (const byte of request(port)) await new Promise((resolve) => client.write(byte, resolve));
   assert.match(await readUntil(client, '\r\n\r\n'), /^HTTP\/1.1 101 /);
 });
+
+test('the URL of a socket whose request has a whole URL, or none, for its target', async (t) => {
+  const { server, port } = await listening(t);
+  for (const [target, url] of [
+    ['http://host.example:81/path?query', 'ws://host.example:81/path?query'],
+    ['//path', `ws://127.0.0.1:${port}//path`],
+    ['*', 'ws://invalid/'],
+    ['host:80', 'ws://invalid/'],
+  ]) {
+    const connection = next(server, 'connection');
+    const client = await tcpClient(t, port);
+    client.write(request(port).replace('/', target));
+    const { socket, request: accepted } = await connection;
+    assert.deepEqual([accepted.url, socket.url], [target, url]);
+  }
+});

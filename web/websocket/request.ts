@@ -143,8 +143,7 @@ export class WebSocketRequest {
     if (protocol !== undefined && !this.#head.protocols.includes(protocol)) {
       throw new TypeError(`The client does not offer the subprotocol '${protocol}'`);
     }
-    const url = `${this.#head.tls !== undefined ? 'wss' : 'ws'}://${this.#line('host')}${this.#head.target}`;
-    return await this.#answer().accept(this.#number, url, protocol, headers);
+    return await this.#answer().accept(this.#number, this.#requested(), protocol, headers);
   }
 
   /** Answers with another status and ends the connection. */
@@ -163,6 +162,15 @@ export class WebSocketRequest {
   #line(name: string): string {
     const index = this.#head.lines.findIndex((text, at) => at % 2 === 0 && text.toLowerCase() === name);
     return index === -1 ? '' : (this.#head.lines[index + 1] ?? '');
+  }
+
+  /** The URL that the client wants. A target that is a URL itself has its own host (RFC 9112, section 3.2.2). */
+  #requested(): string {
+    const { target, tls } = this.#head;
+    const scheme = tls === undefined ? 'ws' : 'wss';
+    if (target.startsWith('/')) return `${scheme}://${this.#line('host')}${target}`;
+    const behind = /^[a-z][a-z\d+.-]*(:\/\/.*)$/i.exec(target)?.[1];
+    return behind === undefined ? '' : `${scheme}${behind}`;
   }
 
   /** Whoever answers first. */
