@@ -56,7 +56,7 @@ declare class WebSocket extends EventEmitter {
   ping(data?: unknown, mask?: boolean, cb?: (err: Error) => void): void;
   /** Sends a pong of up to 125 bytes. */
   pong(data?: unknown, mask?: boolean, cb?: (err: Error) => void): void;
-  /** Sends a message. `cb` is called when the network has taken it, or with the reason why it can't. */
+  /** Sends a message. `cb` is called when the network has taken it, or with the reason why it can't; TypeError for one that is none. */
   send(data: WebSocket.Sendable, cb?: (err?: Error) => void): void;
   send(data: WebSocket.Sendable, options: WebSocket.SendOptions, cb?: (err?: Error) => void): void;
   /** Ends the connection without a closing handshake. */

@@ -91,3 +91,24 @@ test('send() takes shared memory, and leaves it as it is', async (t) => {
   assert.deepEqual(await heard({ socket, peer }, 'send', [bytes.buffer]), [Buffer.alloc(3, 5), true]);
   assert.deepEqual([...bytes], [5, 5, 5]);
 });
+
+test('a callback that is no function is refused, and others are called once', async (t) => {
+  const [{ socket, peer }] = await ends(t);
+  const called = [];
+  socket.send('a', () => called.push('a'));
+  for (const method of ['send', 'ping', 'pong']) {
+    for (const wrong of [5, 'x', {}, true]) {
+      assert.throws(() => socket[method]('never', undefined, wrong), TypeError, `${method} ${wrong}`);
+    }
+  }
+  // As `ws`, which leaves these out.
+  for (const none of [undefined, null, false, 0, '']) socket.send('b', {}, none);
+  const messages = [];
+  peer.on('message', (data) => messages.push(String(data)));
+  peer.on('ping', () => messages.push('ping'));
+  await new Promise((resolve) => socket.send('c', {}, resolve));
+  const closed = once(peer, 'close');
+  socket.close();
+  await closed;
+  assert.deepEqual([called, messages], [['a'], ['a', 'b', 'b', 'b', 'b', 'b', 'c']]);
+});

@@ -44,6 +44,13 @@ export function toMessage(data: unknown): unknown {
   return given || given === '' ? given : EMPTY;
 }
 
+/** Who is to hear that a message is written. Throws TypeError for what can't be called. */
+export function toCallback<Callback>(given: Callback | undefined): Callback | undefined {
+  if (!given) return undefined;
+  if (typeof given !== 'function') throw new TypeError('The callback must be a function');
+  return given;
+}
+
 /** A number is sent as its digits. */
 export function numberAsText(data: unknown): unknown {
   return typeof data === 'number' ? data.toString() : data;

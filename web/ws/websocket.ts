@@ -17,7 +17,7 @@ import {
 } from '../websocket/native.js';
 import { type ClientOptions, convertAddress } from './address.js';
 import { AnswerSocket, type Asked, upgradeResponse } from './answer.js';
-import { isBlob, numberAsText, toBytes, toControlBytes, toMessage, toReason } from './data.js';
+import { isBlob, numberAsText, toBytes, toCallback, toControlBytes, toMessage, toReason } from './data.js';
 import { frameError, handshakeError } from './errors.js';
 import { addListener, attribute, removeListener, setAttribute } from './events.js';
 import { Sender, type SendOptions, type Written } from './sender.js';
@@ -204,7 +204,7 @@ export class WebSocket extends EventEmitter {
   /** `written` is called when the network has taken the message, or with the reason why it can't. */
   send(data: unknown, options?: SendOptions | Written | null, written?: Written): void {
     this.#requireOpened();
-    const callback = typeof options === 'function' ? options : written;
+    const callback = typeof options === 'function' ? options : toCallback(written);
     const given = typeof options === 'object' && options !== null ? options : DEFAULTS;
     const message = toMessage(data);
     if (this.#readyState !== OPEN || this.#sender === undefined) this.#sendAfterClose(message, callback);
@@ -269,7 +269,7 @@ export class WebSocket extends EventEmitter {
     const [data, callback] =
       typeof first === 'function'
         ? [undefined, first as Written]
-        : [first, typeof second === 'function' ? (second as Written) : third];
+        : [first, typeof second === 'function' ? (second as Written) : toCallback(third)];
     if (this.#readyState !== OPEN) this.#sendAfterClose(numberAsText(data), callback);
     else this.#sender?.[kind](toControlBytes(data), callback);
   }
