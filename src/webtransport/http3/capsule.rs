@@ -21,6 +21,8 @@ const STREAMS_BLOCKED_UNI: u64 = 0x190b_4d44;
 /// The longest reason that a session may close with, in bytes of UTF-8.
 pub(crate) const MAX_REASON: usize = 1024;
 const LONGEST_CLOSE: u64 = MAX_REASON as u64 + 4;
+/// <https://encoding.spec.whatwg.org/#utf-8-decode>
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A capsule that we know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,7 +181,8 @@ fn close_session(payload: &[u8]) -> Result<Capsule, Violation> {
     let (code, reason) = payload
         .split_first_chunk()
         .ok_or(malformed("CLOSE_WEBTRANSPORT_SESSION has a code"))?;
-    // A reason that is not UTF-8 is for a person to read all the same.
+    // "UTF-8 decode": a byte order mark is not part of it, and one that is not UTF-8 is for a person to read all the same.
+    let reason = reason.strip_prefix(BYTE_ORDER_MARK).unwrap_or(reason);
     let reason = String::from_utf8_lossy(reason).into_owned();
     Ok(Capsule::CloseSession {
         code: u32::from_be_bytes(*code),
@@ -341,13 +344,18 @@ mod tests {
                 reason: "€".repeat(341)
             }]
         );
-        let bytes = capsule(CLOSE_SESSION, &[0, 0, 0, 1, b'a', 0xff, b'b']);
-        assert_eq!(
-            decode(&bytes, 5000).expect("valid"),
-            [Capsule::CloseSession {
-                code: 1,
-                reason: "a\u{fffd}b".into()
-            }]
-        );
+        for (payload, expected) in [
+            (&[0, 0, 0, 1, b'a', 0xff, b'b'][..], "a\u{fffd}b"),
+            (&[0, 0, 0, 1, 0xef, 0xbb, 0xbf, b'a'], "a"),
+            (&[0, 0, 0, 1, b'a', 0xef, 0xbb, 0xbf], "a\u{feff}"),
+        ] {
+            assert_eq!(
+                decode(&capsule(CLOSE_SESSION, payload), 5000).expect("valid"),
+                [Capsule::CloseSession {
+                    code: 1,
+                    reason: expected.into()
+                }]
+            );
+        }
     }
 }
