@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import webwire from '../../index.js';
 import { createCertificate } from '../helpers/certificate.mjs';
 import { connect, NOT_ESTABLISHED, next, openSession, openStreams, startServer } from './pair.mjs';
@@ -260,6 +261,21 @@ test('close before ready rejects both promises', async (context) => {
   await assert.rejects(client.ready, isSessionError);
   await assert.rejects(client.closed, isSessionError);
   await assert.rejects(waiting, { name: 'InvalidStateError' });
+});
+
+test('an answer that is there when the script closes shows nothing', async () => {
+  const { cert, key, hash } = createCertificate();
+  const answered = new Int32Array(new SharedArrayBuffer(4));
+  const worker = new Worker(new URL('./answering-worker.mjs', import.meta.url), {
+    workerData: { cert, key, answered },
+  });
+  const [port] = await once(worker, 'message');
+  const client = connect({ url: `https://127.0.0.1:${port}/`, hash }, { protocols: ['a'] });
+  assert.notEqual(Atomics.wait(answered, 0, 0, 30_000), 'timed-out');
+  client.close();
+  await assert.rejects(client.ready, isSessionError);
+  await once(worker, 'message');
+  assert.deepEqual([client.protocol, client.responseHeaders, client.reliability], ['', null, 'pending']);
 });
 
 test('promises that are first asked for when all is over have its outcome', async (context) => {

@@ -401,12 +401,13 @@ export class Session {
 
   static #dispatch: Dispatch<Session> = (session, kind, a, b, payload) => {
     switch (kind) {
-      case Kind.Ready: {
+      case Kind.Ready:
+        // A script may have closed it meanwhile.
+        if (session.isOver) break;
         session.#answer = payload.text();
         [session.#protocol] = session.#answer.split('\n', 1) as [string];
-        if (!session.isOver) session.#establish();
+        session.#establish();
         break;
-      }
       case Kind.Stats:
         session.lastStats = payload.text();
         break;
