@@ -84,6 +84,24 @@ test('a read of elements that the stream ends in the middle of one: TypeError, a
 const lengths = [1, 4095, 4096, 4097, 100_000];
 
 for (const mode of [undefined, 'byob']) {
+  test(`several reads of a ${mode ?? 'default'} reader wait when all comes at once, and the end with it`, async (context) => {
+    const session = await openSession(context);
+    for (const length of lengths) {
+      const { near, far } = await openStreams(session);
+      const reader = near.readable.getReader({ mode });
+      const reads = Array.from({ length: 5 }, () => reader.read(mode && new Uint8Array(80_000)));
+      const writer = far.writable.getWriter();
+      writer.write(CONTENT.subarray(0, length)).catch(() => {});
+      const closing = writer.close();
+      const parts = (await Promise.all(reads)).filter(({ done }) => !done).map(({ value }) => value);
+      assert.ok(Buffer.concat(parts).equals(CONTENT.subarray(0, length)), `${length} bytes`);
+      await Promise.all([reader.closed, closing]);
+      assert.deepEqual(await near.readable.getStats(), { bytesReceived: length, bytesRead: length });
+    }
+  });
+}
+
+for (const mode of [undefined, 'byob']) {
   test(`what comes to a ${mode ?? 'default'} reader that waits, and the end with it`, async (context) => {
     const { client, server } = await openSession(context);
     for (const length of lengths) {

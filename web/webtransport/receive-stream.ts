@@ -84,13 +84,13 @@ class Source implements Target {
     if (count > 0) {
       if (request) {
         if (count > target.byteLength) count = native.read(this.#id, target);
+        this.#bytesRead += count;
         request.respond(count);
       } else {
         const bytes = count > scratch.byteLength ? this.#long(native, count) : scratch.slice(0, count);
-        count = bytes.byteLength;
+        this.#bytesRead += bytes.byteLength;
         controller.enqueue(bytes);
       }
-      this.#bytesRead += count;
     }
     if (finished) this.#finish(controller);
   }
@@ -118,6 +118,8 @@ class Source implements Target {
   }
 
   #finish(controller: ReadableByteStreamController): void {
+    // Where another read waits behind the one that has got the last bytes, that has pulled, and found the end.
+    if (this.#native === undefined) return;
     closeByteStream(controller);
     this.#end(this.#bytesRead);
   }
