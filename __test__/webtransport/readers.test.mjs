@@ -58,6 +58,27 @@ test('reads that wait when the stream ends', async (context) => {
   }
 });
 
+test('two reads behind one that was given up with a part: at the worst the stream fails', async (context) => {
+  const session = await openSession(context);
+  const { near, far } = await openStreams(session);
+  await next(far.readable);
+  const byob = far.readable.getReader({ mode: 'byob' });
+  byob.read(new Uint16Array(4)).catch(() => {});
+  const writer = near.writable.getWriter();
+  await writer.write(Uint8Array.of(7));
+  // The byte has come when the next stream has.
+  await next((await openStreams(session)).far.readable);
+  byob.releaseLock();
+  const reader = far.readable.getReader();
+  for (const read of [reader.read(), reader.read()]) read.catch(() => {});
+  await writer.write(Uint8Array.of(8));
+  // Node 20 to 26 forget one of the reads, and say so with an exception.
+  await writer.close().catch(() => {});
+  await reader.closed.catch(() => {});
+  session.client.close({ closeCode: 3 });
+  assert.equal((await session.server.closed).closeCode, 3);
+});
+
 test('a read of elements that the stream ends in the middle of one: TypeError, and no more than that', async (context) => {
   const session = await openSession(context);
   for (const end of ['with the bytes', 'behind them']) {

@@ -103,6 +103,18 @@ class Source implements Target {
     return bytes;
   }
 
+  /** There are bytes, or the end. */
+  #arrived(kind: number, isLast: number, payload: Payload): void {
+    const isAwaited = this.#isAwaiting;
+    this.#part.letGo();
+    this.#isAwaiting = false;
+    if (payload.length > 0) this.#take(payload, isLast);
+    else if (kind === Kind.Readable) this.pull();
+    // With bytes in the queue the end comes with the read of the last.
+    else if (isLast && this.#controller) this.#finish(this.#controller);
+    else if (isAwaited) this.pull();
+  }
+
   /** Takes what came with the event. */
   #take(payload: Payload, isLast: number): void {
     const controller = this.#controller;
@@ -150,20 +162,14 @@ class Source implements Target {
   dispatch(kind: number, a: number, b: number, payload: Payload): void {
     switch (kind) {
       case Kind.Readable:
-        this.#part.letGo();
-        this.#isAwaiting = false;
-        if (payload.length === 0) this.pull();
-        else this.#take(payload, a);
+      case Kind.ReceiveFinished:
+        try {
+          this.#arrived(kind, a, payload);
+        } catch (error) {
+          // An assertion of Node's streams fails, where two reads follow one that was given up with a part of its view filled.
+          this.fail(error);
+        }
         break;
-      case Kind.ReceiveFinished: {
-        const isAwaited = this.#isAwaiting;
-        this.#part.letGo();
-        this.#isAwaiting = false;
-        // With bytes in the queue the end comes with the read of the last.
-        if (a && this.#controller) this.#finish(this.#controller);
-        else if (isAwaited) this.pull();
-        break;
-      }
       case Kind.Reset:
         this.fail(
           new WebTransportError('the peer reset the stream', { source: 'stream', streamErrorCode: b ? a : null }),
