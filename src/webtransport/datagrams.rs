@@ -2,7 +2,7 @@
 //! silently. And the form of datagrams on the wire, both ways.
 //! <https://www.w3.org/TR/webtransport/#datagram-duplex-stream>
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::http3::varint;
+use super::outgoing_datagrams::{Outgoing, OutgoingDatagrams};
 use super::scheduler::Place;
 
 /// Datagrams of one writable that wait at most until a script says otherwise: 64 KiB of full packets.
@@ -18,20 +19,8 @@ const OUTGOING: usize = 64;
 /// So many are handed over between two looks at the queue.
 const AT_ONCE: usize = 32;
 
-/// A datagram that a script has written.
-pub(crate) struct Outgoing {
-    pub(crate) bytes: Bytes,
-    /// When.
-    pub(crate) since: Instant,
-    /// Its place among the session's senders.
-    pub(crate) place: Place,
-    /// The number of the `WebTransportDatagramsWritable` that it was written to.
-    pub(crate) writable: u32,
-}
-
-/// [[OutgoingDatagramsQueue]] of all writables of a session, in the order of writing.
 struct Queue {
-    datagrams: VecDeque<Outgoing>,
+    datagrams: OutgoingDatagrams,
     /// How many there are of each writable.
     counts: HashMap<u32, usize>,
     /// With so many of one writable JavaScript waits until its last has gone.
@@ -48,10 +37,7 @@ impl Queue {
     /// Drops what is too old.
     fn expire(&mut self, now: Instant) {
         let Some(max_age) = self.max_age else { return };
-        while let Some(first) = self.datagrams.front()
-            && now.duration_since(first.since) > max_age
-            && let Some(first) = self.datagrams.pop_front()
-        {
+        while let Some(first) = self.datagrams.pop_older(max_age, now) {
             self.gone(first.writable);
             self.expired += 1;
         }
@@ -98,7 +84,7 @@ impl Default for Datagrams {
     fn default() -> Self {
         Self {
             outgoing: Mutex::new(Queue {
-                datagrams: VecDeque::new(),
+                datagrams: OutgoingDatagrams::default(),
                 counts: HashMap::new(),
                 limit: OUTGOING,
                 max_age: None,
@@ -114,46 +100,42 @@ impl Default for Datagrams {
 impl Datagrams {
     /// Adds one for the network. False when as many of its writable wait as may: JavaScript will be told when all have gone.
     pub(crate) fn send(&self, datagram: Outgoing) -> bool {
-        let Outgoing { place, writable, .. } = datagram;
+        let Outgoing { writable, .. } = datagram;
         let mut queue = lock(&self.outgoing);
-        queue.datagrams.push_back(datagram);
+        let is_first = queue.datagrams.push(datagram);
         let count = queue.counts.entry(writable).or_default();
         *count += 1;
         let room = *count < queue.limit;
         if !room && !queue.awaited.contains(&writable) {
             queue.awaited.push(writable);
         }
-        // One in a place of its own may have its turn before others that wait.
-        if queue.datagrams.len() == 1 || place != Place::default() {
+        // The first of its place may have its turn before others that wait.
+        if is_first {
             self.to_send.notify_one();
         }
         room
     }
 
-    /// The places of those that wait to be sent, each once, in order; none when the queue is empty. Those that have become too
-    /// old are dropped.
-    pub(crate) fn places_to_send(&self) -> Vec<Place> {
+    /// After how many changes of them these are the places of those that wait to be sent; without the places where that is
+    /// `known`. Those that have become too old are dropped.
+    pub(crate) fn places_to_send(&self, known: Option<u64>) -> (u64, Option<Vec<Place>>) {
         let mut queue = lock(&self.outgoing);
         queue.expire(Instant::now());
-        let mut places = Vec::new();
-        for Outgoing { place, .. } in &queue.datagrams {
-            if !places.contains(place) {
-                places.push(*place);
-            }
-        }
-        places
+        let changes = queue.datagrams.changes();
+        let is_new = known != Some(changes);
+        (changes, is_new.then(|| queue.datagrams.places().collect()))
     }
 
     /// The first to send from that place. It stays in the queue until [`Datagrams::sent`].
     pub(crate) fn first_to_send(&self, from: Place) -> Option<Bytes> {
         let queue = lock(&self.outgoing);
-        let first = queue.datagrams.iter().find(|datagram| datagram.place == from);
+        let first = queue.datagrams.first_of(from);
         first.map(|datagram| datagram.bytes.clone())
     }
 
-    /// Waits for one to send. Cancel safe. `None` when those in the queue have become too old and JavaScript waits for
-    /// that: see [`Datagrams::freed`].
-    pub(crate) async fn next_to_send(&self) -> Option<Place> {
+    /// Waits for one to send, and says before that there is `none`. Cancel safe. `None` when those in the queue have become
+    /// too old and JavaScript waits for that: see [`Datagrams::freed`].
+    pub(crate) async fn next_to_send(&self, mut none: impl FnMut()) -> Option<Place> {
         loop {
             {
                 let mut queue = lock(&self.outgoing);
@@ -161,10 +143,11 @@ impl Datagrams {
                 if !queue.freed.is_empty() {
                     return None;
                 }
-                if let Some(first) = queue.datagrams.front() {
-                    return Some(first.place);
+                if let Some(first) = queue.datagrams.first() {
+                    return Some(first);
                 }
             }
+            none();
             self.to_send.notified().await;
         }
     }
@@ -175,19 +158,19 @@ impl Datagrams {
         let mut queue = lock(&self.outgoing);
         loop {
             queue.expire(Instant::now());
-            let count = queue.datagrams.len().min(AT_ONCE);
-            let mut taken: VecDeque<_> = queue.datagrams.drain(..count).collect();
+            let Some(place) = queue.datagrams.first() else { return };
+            let mut taken = queue.datagrams.take(place, AT_ONCE);
             drop(queue);
-            let gone = taken.iter().take_while(|datagram| hand_over(&datagram.bytes)).count();
+            let gone = taken
+                .iter()
+                .take_while(|(_, datagram)| hand_over(&datagram.bytes))
+                .count();
             queue = lock(&self.outgoing);
-            for datagram in taken.drain(..gone) {
+            for (_, datagram) in taken.drain(..gone) {
                 queue.gone(datagram.writable);
             }
-            let is_blocked = !taken.is_empty();
-            while let Some(datagram) = taken.pop_back() {
-                queue.datagrams.push_front(datagram);
-            }
-            if is_blocked || queue.datagrams.is_empty() {
+            if !taken.is_empty() {
+                queue.datagrams.put_back(place, taken);
                 return;
             }
         }
@@ -196,8 +179,7 @@ impl Datagrams {
     /// Removes the first to send from that place: QUIC has it, or dropped it.
     pub(crate) fn sent(&self, from: Place) {
         let mut queue = lock(&self.outgoing);
-        let first = queue.datagrams.iter().position(|datagram| datagram.place == from);
-        if let Some(datagram) = first.and_then(|index| queue.datagrams.remove(index)) {
+        if let Some(datagram) = queue.datagrams.pop(from) {
             queue.gone(datagram.writable);
         }
     }
@@ -310,9 +292,11 @@ mod tests {
         assert_eq!(datagrams.freed(), [1]);
         write(&datagrams, 3, now);
         let waiting = |datagrams: &Datagrams| {
-            let queue = lock(&datagrams.outgoing);
-            let writables = queue.datagrams.iter().map(|datagram| datagram.writable);
-            writables.collect::<Vec<_>>()
+            let mut queue = lock(&datagrams.outgoing);
+            let all = queue.datagrams.take(Place::default(), usize::MAX);
+            let writables = all.iter().map(|(_, datagram)| datagram.writable).collect::<Vec<_>>();
+            queue.datagrams.put_back(Place::default(), all);
+            writables
         };
         assert_eq!(waiting(&datagrams), [vec![2; AT_ONCE - 1], vec![3]].concat());
         datagrams.hand_over(|_| true);
@@ -329,9 +313,10 @@ mod tests {
         let old = now.checked_sub(Duration::from_secs(61)).expect("it runs for longer");
         assert!(!write(&datagrams, 7, old));
         assert!(!write(&datagrams, 8, now));
-        assert_eq!(datagrams.next_to_send().await, None);
+        let waits = || unreachable!("there is one");
+        assert_eq!(datagrams.next_to_send(waits).await, None);
         assert_eq!(datagrams.freed(), [7]);
-        assert_eq!(datagrams.next_to_send().await, Some(Place::default()));
+        assert_eq!(datagrams.next_to_send(waits).await, Some(Place::default()));
         assert_eq!(datagrams.expired(), 1);
     }
 

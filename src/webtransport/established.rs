@@ -1,17 +1,20 @@
 //! A session that exists on the wire: what its task, its streams and its door share.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, poll};
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::credit::{Credit, Inflow};
+use super::datagram_turns::DatagramTurns;
 use super::datagrams::{self, Datagrams};
 use super::direct;
 use super::driver::{self, Begun, Driver};
@@ -25,7 +28,7 @@ use super::incoming_datagrams::IncomingDatagrams;
 use super::limits::{CLOSE_TIMEOUT, anticipated};
 use super::session::WebTransportEvent;
 use super::streams::{Direction, Opening, ReceiveHalf, SendHalf, Stream, Streams, Tell};
-use super::turnstile::{DatagramTurns, Turnstile};
+use super::turnstile::Turnstile;
 use super::underlying::Underlying;
 use super::{receive_stream, send_stream, statistics};
 use crate::hub::{Payload, Port};
@@ -316,16 +319,22 @@ impl Session {
     pub(crate) async fn send_datagrams(&self) -> quinn::ConnectionError {
         let mut turns = DatagramTurns::new(self);
         loop {
-            if let Some(first) = self.datagrams.next_to_send().await {
-                let place = turns.next(first).await;
-                if let Some(datagram) = self.datagrams.first_to_send(place) {
-                    let length = datagram.len();
-                    let sent = self.connection.send_datagram_wait(datagram).await;
-                    if let Err(error) = self.datagram_sent(sent, length) {
-                        return error;
+            if let Some(place) = turns.next().await
+                && let Some(datagram) = self.datagrams.first_to_send(place)
+            {
+                let length = datagram.len();
+                let mut sending = pin!(self.connection.send_datagram_wait(datagram));
+                let sent = match poll!(sending.as_mut()) {
+                    Poll::Ready(sent) => sent,
+                    Poll::Pending => {
+                        turns.rest();
+                        sending.await
                     }
-                    self.datagrams.sent(place);
+                };
+                if let Err(error) = self.datagram_sent(sent, length) {
+                    return error;
                 }
+                self.datagrams.sent(place);
             }
             // While no turns are taken there is nobody to ask before the others of the queue.
             if !self.turnstile.is_used()

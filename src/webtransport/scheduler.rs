@@ -7,11 +7,14 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+/// The name of no sender.
+pub(crate) const NOBODY: u32 = 0;
+
 /// How far a group that had nothing to send, or could not, may catch up with the others.
 const CATCH_UP: u64 = 64 * 1024;
 
 /// Where a sender stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     /// Its send group; 0 is the null group.
     pub(crate) group: u32,

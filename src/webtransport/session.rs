@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::certificate_hash::Hash;
 use super::client;
-use super::datagrams::{self, Outgoing};
+use super::datagrams;
 use super::driver::running;
 use super::established::{Close, Closer, Session};
 use super::halves::{Halves, Later};
 use super::http3::connect::ConnectRequest;
 use super::incoming_datagrams::Lost;
+use super::outgoing_datagrams::Outgoing;
 use super::preferences::Preferences;
 use super::scheduler::Place;
 use super::statistics;

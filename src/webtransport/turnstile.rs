@@ -11,9 +11,8 @@ use std::task::Poll;
 use quinn::Connection;
 use tokio::sync::Notify;
 
-use super::established::Session;
 use super::limits::QUEUED_BYTES;
-use super::scheduler::{Place, Scheduler};
+use super::scheduler::{NOBODY, Place, Scheduler};
 use super::underlying::Underlying;
 
 /// The most that is handed over in one turn.
@@ -199,12 +198,7 @@ impl Turnstile {
             .is_some_and(|bell| std::mem::take(&mut bell.rung));
         // Who comes without having been called, after QUIC had no room, may have been woken by QUIC.
         if (std::mem::take(&mut turn.in_vain) && !rung) || line.window == 0 {
-            line.scheduler.unblock();
-            let window = self.underlying.send_window.narrow();
-            if line.window != window {
-                line.window = window;
-                self.underlying.send_window.connection.set_send_window(window);
-            }
+            self.may_have_room(&mut line);
         }
         if line.scheduler.next() != Some(turn.id) {
             line.ring(turn.id);
@@ -224,6 +218,36 @@ impl Turnstile {
         };
         line.ring(turn.id);
         outcome
+    }
+
+    /// The place whose turn it is, if that is one of these senders, each of which has as many bytes as `length` says, and room
+    /// for them. All of them wait; where it is somebody else's turn their bell will ring.
+    pub(crate) fn take_turn(&self, senders: &HashMap<Place, Turn>, length: impl Fn(Place) -> u64) -> Option<Place> {
+        let mut line = self.line();
+        if line.window == 0 {
+            self.may_have_room(&mut line);
+        }
+        for turn in senders.values() {
+            line.scheduler.wait(turn.id);
+        }
+        let next = line.scheduler.next();
+        let turn = senders.iter().find(|(_, turn)| Some(turn.id) == next);
+        let place = turn.map(|(place, _)| *place);
+        if let (Some(place), Some(next)) = (place, next) {
+            line.scheduler.wrote(next, length(place));
+        }
+        line.ring(NOBODY);
+        place
+    }
+
+    /// QUIC may have room again, and is let hold as much as it can make use of now.
+    fn may_have_room(&self, line: &mut Line) {
+        line.scheduler.unblock();
+        let window = self.underlying.send_window.narrow();
+        if line.window != window {
+            line.window = window;
+            self.underlying.send_window.connection.set_send_window(window);
+        }
     }
 }
 
@@ -251,73 +275,6 @@ impl Turn {
     /// has told that one, which looks again then. One piece is all that the lower order has been ahead.
     pub(crate) fn must_pause(&mut self) -> bool {
         std::mem::take(&mut self.overtaking)
-    }
-}
-
-/// The turns of a session's datagrams, one for each place that those in the queue have.
-pub(crate) struct DatagramTurns<'a> {
-    session: &'a Session,
-    turns: Vec<Turn>,
-}
-
-impl<'a> DatagramTurns<'a> {
-    /// Nobody in the line yet.
-    pub(crate) fn new(session: &'a Session) -> Self {
-        Self {
-            session,
-            turns: Vec::new(),
-        }
-    }
-
-    /// Waits until it is the turn of a datagram, of which some wait, and says from which place. Cancel safe.
-    pub(crate) async fn next(&mut self, first: Place) -> Place {
-        let Session {
-            turnstile, datagrams, ..
-        } = self.session;
-        loop {
-            if !turnstile.is_used() {
-                self.leave();
-                return first;
-            }
-            let places = datagrams.places_to_send();
-            let gone = self.turns.extract_if(.., |turn| !places.contains(&turn.place));
-            gone.for_each(|turn| turnstile.leave(&turn));
-            for place in &places {
-                if !self.turns.iter().any(|turn| turn.place == *place) {
-                    self.turns.push(turnstile.enter(*place, datagrams.to_send.clone()));
-                }
-            }
-            for turn in &mut self.turns {
-                let place = turn.place;
-                let length = datagrams
-                    .first_to_send(place)
-                    .map_or(0, |datagram| datagram.len() as u64);
-                if turnstile
-                    .poll_write(turn, place, || Poll::Ready((length, ())))
-                    .is_ready()
-                {
-                    // Nobody waits for the others, nor for QUIC's queue of datagrams.
-                    self.turns.iter().for_each(|turn| turnstile.rest(turn));
-                    return place;
-                }
-            }
-            if places.is_empty() {
-                return first;
-            }
-            datagrams.to_send.notified().await;
-        }
-    }
-
-    fn leave(&mut self) {
-        self.turns
-            .drain(..)
-            .for_each(|turn| self.session.turnstile.leave(&turn));
-    }
-}
-
-impl Drop for DatagramTurns<'_> {
-    fn drop(&mut self) {
-        self.leave();
     }
 }
 

@@ -1,15 +1,7 @@
-//! Turns of streams and of datagrams.
-
-use std::time::Instant;
-
-use futures_util::FutureExt;
+//! Turns of streams.
 
 use super::*;
-use crate::hub::testing::Ear;
-use crate::webtransport::datagrams::Outgoing;
-use crate::webtransport::limits::{Role, Shares};
-use crate::webtransport::task::Http3;
-use crate::webtransport::task::tests::{Pair, pair};
+use crate::webtransport::task::tests::pair;
 
 const BYTES: u64 = PIECE as u64;
 
@@ -40,89 +32,4 @@ async fn who_goes_before_a_higher_order_pauses_after_one_piece() {
     let outcome: Poll<()> = turnstile.poll_write(&mut low, place(1), out_of_turn);
     assert!(outcome.is_pending());
     assert!(!low.must_pause());
-}
-
-/// A session in which turns are taken, and on which nothing is sent.
-async fn session() -> (Arc<Session>, Pair, Ear) {
-    let (pair, ear) = (pair().await, Ear::new());
-    let (http3, _requests) = Http3::new(pair.client.clone(), Role::Client, Shares::ALONE);
-    let session = http3.session(0, ear.port(1));
-    session.turnstile.moved(Place::default(), place(1));
-    (session, pair, ear)
-}
-
-fn write_datagram(session: &Session, place: Place) {
-    let datagram = Outgoing {
-        bytes: bytes::Bytes::from_static(&[0; 1000]),
-        since: Instant::now(),
-        place,
-        writable: 1,
-    };
-    assert!(session.datagrams.send(datagram));
-}
-
-/// The datagram whose turn it is now, which is sent then.
-fn datagram(session: &Session, turns: &mut DatagramTurns<'_>) -> Option<Place> {
-    let first = session.datagrams.next_to_send().now_or_never().flatten()?;
-    let place = turns.next(first).now_or_never()?;
-    session.datagrams.sent(place);
-    Some(place)
-}
-
-#[tokio::test]
-async fn datagrams_wait_for_streams_of_a_higher_order_and_go_before_those_of_a_lower_one() {
-    let (session, _pair, _ear) = session().await;
-    let mut turns = DatagramTurns::new(&session);
-    let mut stream = session.turnstile.enter(place(5), Arc::default());
-    let mut write = || session.turnstile.poll_write(&mut stream, place(5), taken).is_ready();
-    assert!(write(), "nobody else waits");
-    for order in [4, 6, 5] {
-        write_datagram(&session, place(order));
-    }
-    assert_eq!(datagram(&session, &mut turns), Some(place(6)));
-    // Those of the same order take turns.
-    assert_eq!(datagram(&session, &mut turns), None);
-    assert!(write());
-    assert_eq!(datagram(&session, &mut turns), Some(place(5)));
-    assert!(write());
-    assert_eq!(datagram(&session, &mut turns), None);
-    assert!(write() && write());
-    assert_eq!(datagram(&session, &mut turns), None);
-    session.turnstile.leave(&stream);
-    assert_eq!(datagram(&session, &mut turns), Some(place(4)));
-    assert_eq!(datagram(&session, &mut turns), None);
-}
-
-#[tokio::test]
-async fn datagrams_of_a_group_share_with_the_streams_of_another() {
-    let (session, _pair, _ear) = session().await;
-    let mut turns = DatagramTurns::new(&session);
-    let other = Place { group: 2, order: -1 };
-    let mut stream = session.turnstile.enter(place(5), Arc::default());
-    let mut sent = 0;
-    for _ in 0..10 {
-        assert!(session.turnstile.poll_write(&mut stream, place(5), taken).is_ready());
-        // As many bytes as the stream's piece, whatever the orders.
-        for _ in 0..2 * PIECE / 1000 {
-            write_datagram(&session, other);
-        }
-        while datagram(&session, &mut turns).is_some() {
-            sent += 1000;
-        }
-        session.datagrams.hand_over(|_| true);
-    }
-    assert!(u64::abs_diff(sent, 10 * BYTES) <= 2 * BYTES, "{sent} bytes");
-}
-
-#[tokio::test]
-async fn the_bell_of_the_datagrams_rings_when_the_higher_stream_rests() {
-    let (session, _pair, _ear) = session().await;
-    let mut turns = DatagramTurns::new(&session);
-    let mut stream = session.turnstile.enter(place(5), Arc::default());
-    assert!(session.turnstile.poll_write(&mut stream, place(5), taken).is_ready());
-    write_datagram(&session, place(4));
-    let first = session.datagrams.next_to_send().await.expect("one waits");
-    let resting = async { session.turnstile.rest(&stream) };
-    let (next, ()) = tokio::join!(biased; turns.next(first), resting);
-    assert_eq!(next, place(4));
 }
