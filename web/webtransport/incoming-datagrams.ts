@@ -102,7 +102,13 @@ export class IncomingDatagrams {
     if (datagram === undefined) return;
     this.wanted = false;
     this.#session.keep();
-    this.#enqueue(datagram);
+    try {
+      this.#enqueue(datagram);
+    } catch (error) {
+      // An assertion of Node's streams fails, where two reads follow one that was given up with a part of its view filled.
+      this.#over = true;
+      this.error(error);
+    }
   }
 
   /** The oldest that no read has got; a byte stream can't carry an empty one. */
