@@ -1,5 +1,7 @@
 // Exceptions, made from the classes that this realm had when the package was loaded.
 
+import { inspect } from 'node:util';
+
 const { DOMException: RealmDOMException, TypeError: RealmTypeError, RangeError: RealmRangeError } = globalThis;
 
 export { RealmDOMException as DOMException, RealmRangeError as RangeError, RealmTypeError as TypeError };
@@ -32,6 +34,12 @@ export function exception(name: string, message: string): Error {
     return Object.assign(new Error(message), { code });
   }
   return new TypeError(message);
+}
+
+/** What a script's function has thrown, in words; not everything can become a string. */
+export function wordsOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message;
+  return typeof thrown === 'string' ? thrown : inspect(thrown, { customInspect: false });
 }
 
 /** What a native method threw, as what a script is to see. */

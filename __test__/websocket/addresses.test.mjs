@@ -145,6 +145,11 @@ test('what goes wrong in lookup fails the connection', async (t) => {
     (_name, _options, callback) => callback(null, 7),
     (_name, _options, callback) => setImmediate(callback, null, [null]),
     (_name, _options, callback) => setImmediate(callback, Symbol('no error')),
+    // What can't become a string.
+    () => {
+      throw Object.create(null);
+    },
+    (_name, _options, callback) => setImmediate(callback, Object.create(null)),
   ];
   for (const lookup of wrong) {
     const { phase, code } = await failure(t, named, { lookup });

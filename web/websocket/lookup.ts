@@ -2,6 +2,7 @@
 // https://nodejs.org/api/dns.html#dnslookuphostname-options-callback
 
 import { isIP } from 'node:net';
+import { wordsOf } from '../errors.js';
 
 /** What the native core has for it. */
 export interface Resolving {
@@ -27,11 +28,11 @@ export function lookUp(lookup: Lookup, hostname: string, connection: Resolving):
         if (error) throw error;
         connection.resolve(addresses(address), '');
       } catch (reason) {
-        connection.resolve([], words(reason));
+        connection.resolve([], wordsOf(reason));
       }
     });
   } catch (reason) {
-    connection.resolve([], words(reason));
+    connection.resolve([], wordsOf(reason));
   }
 }
 
@@ -42,8 +43,4 @@ function addresses(answer: string | readonly Found[] | undefined): string[] {
   const wrong = found.find((address) => isIP(address) === 0);
   if (wrong !== undefined) throw new Error(`lookup found '${wrong}', which is no address`);
   return found;
-}
-
-function words(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

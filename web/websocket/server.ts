@@ -4,10 +4,9 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { clearTimeout as clearRealTimeout, setTimeout as setRealTimeout } from 'node:timers';
-import { inspect } from 'node:util';
 import { native } from '../binding.js';
 import { withResolvers } from '../deferred.js';
-import { DOMException, exception, fromNative } from '../errors.js';
+import { DOMException, exception, fromNative, wordsOf } from '../errors.js';
 import { defineEventHandlers, EventTarget, onListenersChanged, trusted } from '../event-target.js';
 import { hub, type Registration } from '../hub.js';
 import { IncomingRequests } from '../incoming-requests.js';
@@ -87,12 +86,6 @@ function addressOf(server: Server): Address | undefined {
   if (address === null) return undefined;
   if (typeof address === 'string') return { address, family: 'Unix', port: 0 };
   return { ...address, family: address.family === 'IPv4' ? 'IPv4' : 'IPv6' };
-}
-
-/** What a hook has thrown, whatever that is. */
-function warningOf(thrown: unknown): Error | string {
-  if (thrown instanceof Error || typeof thrown === 'string') return thrown;
-  return inspect(thrown, { customInspect: false });
 }
 
 /** What is shown of one. */
@@ -376,7 +369,7 @@ export class WebSocketServer extends EventTarget {
     } catch (error) {
       // The client must not wait, and one bad request must not end the process; but somebody has to hear of it.
       if (!isAnswered(request)) this.#refuse(request, HOOK_FAILED);
-      process.emitWarning(warningOf(error));
+      process.emitWarning(error instanceof Error ? error : wordsOf(error));
     }
     if (!isAnswered(request)) this.#incoming.add(request);
   }
