@@ -2,12 +2,13 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::hub::testing::Ear;
 use crate::websocket::extensions::Parameters;
+use crate::websocket::message::Kind;
 
 const LIMITS: Limits = Limits {
     max_message_size: 1024,
@@ -78,6 +79,62 @@ async fn a_fault_is_answered_whenever_the_script_acknowledges_it() {
     let (read, ()) = tokio::join!(far.read_to_end(&mut heard), task);
     read.expect("it ends");
     assert_eq!(heard.first(), Some(&CLOSE));
+}
+
+/// Takes all that is written, in pieces.
+struct Taking;
+
+impl AsyncWrite for Taking {
+    fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len().min(64 * 1024)))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_peer_is_heard_while_it_takes_all_that_is_sent() {
+    const CLOSE: [u8; 4] = [0x88, 0x02, 0x0f, 0xa0];
+    const LENGTH: usize = 16 * 1024 * 1024;
+    let link = Link::new(Role::Client);
+    let mut ear = Ear::new();
+    let transport = Transport::other(tokio::io::join(CLOSE.as_slice(), Taking));
+    let limits = Limits {
+        close_timeout: Duration::from_secs(60),
+        ..LIMITS
+    };
+    let driver = Driver::new(
+        transport,
+        Vec::new(),
+        Role::Client,
+        None,
+        limits,
+        link.clone(),
+        ear.port(1),
+    );
+    let message = vec![0; LENGTH];
+    link.outgoing
+        .send([(Kind::Binary, message.as_slice())].into_iter(), LENGTH);
+    let task = tokio::spawn(driver.open("", "", Wake::Now));
+    let mut taken = 0;
+    loop {
+        let heard = ear.next().await;
+        if heard.event == WebSocketEvent::Closing as i32 {
+            break;
+        }
+        if heard.event == WebSocketEvent::Drained as i32 {
+            taken += heard.a as usize;
+        }
+    }
+    assert!((1..LENGTH).contains(&taken), "{taken} bytes before the Close frame");
+    link.outgoing.acknowledge();
+    task.await.expect("it ends with the peer's end");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -9,11 +9,15 @@ use crate::websocket::connection::WebSocketEvent;
 
 /// Bytes that are compressed in one turn: some milliseconds.
 const COMPRESSED_A_TURN: usize = 256 * 1024;
+/// Bytes that are written in one turn to a socket that takes more: then what the peer says is heard, and the thread's other
+/// connections have their turn.
+const WRITTEN_A_TURN: usize = 1024 * 1024;
 
 impl Driver {
     /// Writes what waits, as far as the socket takes it. Pending: it takes no more, and wakes this task when it does.
     pub(super) fn write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut reported = 0;
+        let mut in_this_turn = 0;
         let mut budget = COMPRESSED_A_TURN;
         let written = loop {
             if self.write_broken {
@@ -34,7 +38,7 @@ impl Driver {
                 }
                 continue;
             }
-            if !self.compress(&mut budget) {
+            if in_this_turn >= WRITTEN_A_TURN || !self.compress(&mut budget) {
                 yield_turn(cx);
                 break Poll::Pending;
             }
@@ -42,6 +46,7 @@ impl Driver {
             match self.transport.poll_write(cx, &slices[..count]) {
                 Poll::Ready(Ok(length)) if length > 0 => {
                     reported += consume(&mut self.writing, length);
+                    in_this_turn += length;
                     if let Some(pulse) = &mut self.pulse {
                         pulse.took = true;
                     }
