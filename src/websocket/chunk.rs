@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use super::memory::Memory;
 use super::message::Kind;
 use super::shared::Shared;
 
@@ -16,7 +17,7 @@ const MAX_SLICES: usize = 64;
 #[derive(Default)]
 pub(crate) struct Chunk {
     pub(crate) form: Form,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Memory,
     /// How much of them is the application's data: what `bufferedAmount` counts.
     pub(crate) application: usize,
     written: usize,
@@ -42,7 +43,7 @@ impl Chunk {
     pub(crate) fn with_capacity(form: Form, capacity: usize) -> Self {
         Self {
             form,
-            bytes: Vec::with_capacity(capacity),
+            bytes: Memory::with_capacity(capacity),
             ..Self::default()
         }
     }
@@ -123,7 +124,7 @@ mod tests {
 
     fn chunk(length: usize, application: usize) -> Chunk {
         Chunk {
-            bytes: vec![0; length],
+            bytes: vec![0; length].into(),
             application,
             ..Chunk::default()
         }

@@ -71,7 +71,7 @@ impl Compression {
     pub(crate) fn share(&mut self, shared: &Shared) -> Chunk {
         self.deflater.forget();
         let mut frames = Chunk::with_capacity(Form::Frames, 0);
-        frames.bytes = shared.frame(&self.deflater).to_vec();
+        frames.bytes = shared.frame(&self.deflater).to_vec().into();
         frames.application = shared.length();
         frames
     }
@@ -113,7 +113,7 @@ mod tests {
             assert!(frames.bytes.len() < 6_000, "three times the same, and noise as it is");
             let mut reader =
                 MessageReader::new(Role::Server, 1 << 20).with_inflater(Some(Inflater::new(ContextTakeover::Allowed)));
-            let (mut input, mut position, mut seen) = (frames.bytes, 0, Vec::new());
+            let (mut input, mut position, mut seen) = (frames.bytes.to_vec(), 0, Vec::new());
             while let Some(incoming) = reader.next(&mut input, &mut position).expect("valid frames") {
                 match incoming {
                     Incoming::Text(text) => seen.push(text.as_bytes().to_vec()),

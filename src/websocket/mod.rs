@@ -24,6 +24,7 @@ pub(crate) mod handshake;
 mod head;
 pub(crate) mod listener;
 pub(crate) mod listening;
+mod memory;
 pub(crate) mod message;
 pub(crate) mod outgoing;
 pub(crate) mod proxy;

@@ -436,7 +436,7 @@ mod tests {
         queue.take(&mut writing, Waker::noop());
         let expected: Vec<u8> = (84..100).flat_map(|number| [0x8a, 1, number]).collect();
         assert_eq!(writing.len(), 1);
-        assert_eq!(writing[0].bytes, expected);
+        assert_eq!(*writing[0].bytes, expected);
         queue.answer_ping(b"later");
         queue.take(&mut writing, Waker::noop());
         assert_eq!(writing.len(), 1, "pongs wait for what is not written");
@@ -453,6 +453,6 @@ mod tests {
         let mut writing = VecDeque::new();
         outgoing.lock().take(&mut writing, Waker::noop());
         assert_eq!(writing.len(), 1);
-        assert_eq!(writing[0].bytes, b"\x88\x02\x03\xe8");
+        assert_eq!(*writing[0].bytes, b"\x88\x02\x03\xe8");
     }
 }
