@@ -1,13 +1,13 @@
 //! A listener's task: the listening socket, its clients, and those that Node's http server has heard.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(unix)]
 use tokio::net::UnixListener;
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -22,6 +22,10 @@ use crate::server_tls::TlsPeer;
 
 /// After an error of `accept`, which is the machine's and not a client's (no more file descriptors): a pause, not a spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that may wait to be accepted, as far as the system lets so many: where a burst of clients is longer, those behind
+/// come again after a second.
+const BACKLOG: u32 = 1024;
 
 /// Where to listen.
 pub(crate) enum Place {
@@ -55,14 +59,16 @@ impl Socket {
         match place {
             Place::Nowhere => Ok(None),
             Place::Port { host: Some(host), port } => {
-                let addresses: Vec<_> = lookup_host((host, port)).await.map_err(unknown_host)?.collect();
-                Ok(Some(Self::Tcp(TcpListener::bind(&addresses[..]).await?)))
+                let mut addresses = lookup_host((host, port)).await.map_err(unknown_host)?;
+                let first = addresses.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+                let others = |error| addresses.find_map(|other| listen_at(other).ok()).ok_or(error);
+                Ok(Some(Self::Tcp(listen_at(first).or_else(others)?)))
             }
-            Place::Port { host: None, port } => match TcpListener::bind(("::", port)).await {
+            Place::Port { host: None, port } => match listen_at((Ipv6Addr::UNSPECIFIED, port).into()) {
                 Ok(listener) => Ok(Some(Self::Tcp(listener))),
                 // Without IPv6.
                 Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                    Ok(Some(Self::Tcp(TcpListener::bind(("0.0.0.0", port)).await?)))
+                    Ok(Some(Self::Tcp(listen_at((Ipv4Addr::UNSPECIFIED, port).into())?)))
                 }
                 Err(error) => Err(error),
             },
@@ -97,6 +103,18 @@ impl Socket {
             Self::Unix(listener, _) => Ok((Client::Unix(listener.accept().await?.0), None)),
         }
     }
+}
+
+fn listen_at(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A server that starts anew must not wait for the connections of the last one. On Windows it would mean another thing.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Drop for Socket {
@@ -228,5 +246,28 @@ impl Announce for Herald {
             None => cause,
         };
         emit_cause(&self.port, WebSocketListenerEvent::Refused, 0, &cause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Other systems let fewer wait.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_burst_of_clients_waits_to_be_accepted() {
+        const BURST: usize = 400;
+        let listener = listen_at((Ipv4Addr::LOCALHOST, 0).into()).expect("a port is free");
+        let at = listener.local_addr().expect("it is bound");
+        let mut clients = Vec::new();
+        for _ in 0..BURST {
+            // One that does not fit in comes again and again, in vain.
+            let one = std::net::TcpStream::connect_timeout(&at, Duration::from_secs(60));
+            clients.push(one.expect("there is room for it"));
+        }
+        for _ in 0..BURST {
+            listener.accept().await.expect("it waits");
+        }
     }
 }
