@@ -9,7 +9,7 @@ use quinn::{ClientConfig, Connection, Endpoint};
 use tokio::task::JoinSet;
 
 use super::cause::{Cause, Phase};
-use super::endpoint;
+use super::{crowd, endpoint};
 
 /// When an address has not answered for so long the next is tried as well: RFC 8305, section 5.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -83,6 +83,7 @@ async fn attempt(
     if !wait.is_zero() {
         tokio::time::sleep(wait).await;
     }
+    let _place = crowd::enter(address).await;
     let endpoint = endpoint::for_clients(address, local).map_err(|error| Cause::system(&error))?;
     let connecting = endpoint.connect_with(config, address, &server_name);
     let connecting = connecting.map_err(|error| Cause::new(Phase::Connect, "ERR_QUIC", error.to_string()))?;

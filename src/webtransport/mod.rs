@@ -12,6 +12,7 @@ mod client;
 mod connect_stream;
 mod control;
 mod credit;
+mod crowd;
 mod datagram_turns;
 mod datagrams;
 mod dial;
