@@ -36,7 +36,8 @@ export function connect({ url, hash }, { path = '', ...options } = {}) {
 export async function openSession(context, { accept, ...options } = {}) {
   const listener = await startServer(context);
   const client = connect(listener, options);
-  const request = await listener.request();
+  // Before the request it can only fail, and then none comes.
+  const request = await Promise.race([listener.request(), client.ready]);
   const server = await request.accept(accept);
   await client.ready;
   context.after(() => client.close());
