@@ -40,11 +40,7 @@ impl<'a> DatagramTurns<'a> {
                 // All of them were too old.
                 continue;
             }
-            let length = |place| {
-                datagrams
-                    .first_to_send(place)
-                    .map_or(0, |datagram| datagram.len() as u64)
-            };
+            let length = |place| datagrams.first_length(place) as u64;
             if let Some(place) = turnstile.take_turn(&self.turns, length) {
                 return Some(place);
             }

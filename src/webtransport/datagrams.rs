@@ -126,11 +126,19 @@ impl Datagrams {
         (changes, is_new.then(|| queue.datagrams.places().collect()))
     }
 
-    /// The first to send from that place. It stays in the queue until [`Datagrams::sent`].
-    pub(crate) fn first_to_send(&self, from: Place) -> Option<Bytes> {
+    /// How long the first to send from that place is.
+    pub(crate) fn first_length(&self, from: Place) -> usize {
         let queue = lock(&self.outgoing);
-        let first = queue.datagrams.first_of(from);
-        first.map(|datagram| datagram.bytes.clone())
+        queue
+            .datagrams
+            .first_of(from)
+            .map_or(0, |datagram| datagram.bytes.len())
+    }
+
+    /// Takes the first to send from that place, which is too late for it to become too old. It takes its room until
+    /// [`Datagrams::sent`].
+    pub(crate) fn take_first(&self, from: Place) -> Option<Outgoing> {
+        lock(&self.outgoing).datagrams.pop(from)
     }
 
     /// Waits for one to send, and says before that there is `none`. Cancel safe. `None` when those in the queue have become
@@ -176,12 +184,9 @@ impl Datagrams {
         }
     }
 
-    /// Removes the first to send from that place: QUIC has it, or dropped it.
-    pub(crate) fn sent(&self, from: Place) {
-        let mut queue = lock(&self.outgoing);
-        if let Some(datagram) = queue.datagrams.pop(from) {
-            queue.gone(datagram.writable);
-        }
+    /// QUIC has one of that writable, or dropped it.
+    pub(crate) fn sent(&self, writable: u32) {
+        lock(&self.outgoing).gone(writable);
     }
 
     /// The writables that JavaScript has to be told of: all that was written to them has gone.
@@ -255,6 +260,13 @@ mod tests {
         })
     }
 
+    /// The writable of the first, which is sent.
+    fn send_first(datagrams: &Datagrams) -> Option<u32> {
+        let Outgoing { writable, .. } = datagrams.take_first(Place::default())?;
+        datagrams.sent(writable);
+        Some(writable)
+    }
+
     #[test]
     fn each_writable_has_its_own_room_and_is_told_of_when_its_last_has_gone() {
         let datagrams = Datagrams::default();
@@ -263,13 +275,29 @@ mod tests {
         assert!(write(&datagrams, 1, now));
         assert!(!write(&datagrams, 1, now));
         assert!(write(&datagrams, 2, now));
-        datagrams.sent(Place::default());
+        assert_eq!(send_first(&datagrams), Some(1));
         assert!(datagrams.freed().is_empty());
-        datagrams.sent(Place::default());
+        assert_eq!(send_first(&datagrams), Some(1));
         assert_eq!(datagrams.freed(), [1]);
-        datagrams.sent(Place::default());
-        datagrams.sent(Place::default());
+        assert_eq!(send_first(&datagrams), Some(2));
+        assert_eq!(send_first(&datagrams), None);
         assert!(datagrams.freed().is_empty());
+    }
+
+    #[test]
+    fn what_is_being_sent_takes_its_room_and_is_not_too_old() {
+        let datagrams = Datagrams::default();
+        datagrams.set_outgoing_limit(2);
+        let since = Instant::now();
+        write(&datagrams, 1, since);
+        let first = datagrams.take_first(Place::default()).expect("one was written");
+        datagrams.set_outgoing_max_age(Some(Duration::ZERO));
+        assert_eq!(datagrams.expired(), 0);
+        assert!(!write(&datagrams, 1, since + Duration::from_secs(60)));
+        datagrams.sent(first.writable);
+        assert!(datagrams.freed().is_empty());
+        assert_eq!(send_first(&datagrams), Some(1));
+        assert_eq!(datagrams.freed(), [1]);
     }
 
     #[test]

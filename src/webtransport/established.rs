@@ -26,6 +26,7 @@ use super::http3::flow_control::Limits;
 use super::http3::{frame, stream_header};
 use super::incoming_datagrams::IncomingDatagrams;
 use super::limits::{CLOSE_TIMEOUT, anticipated};
+use super::outgoing_datagrams::Outgoing;
 use super::session::WebTransportEvent;
 use super::streams::{Direction, Opening, ReceiveHalf, SendHalf, Stream, Streams, Tell};
 use super::turnstile::Turnstile;
@@ -320,10 +321,10 @@ impl Session {
         let mut turns = DatagramTurns::new(self);
         loop {
             if let Some(place) = turns.next().await
-                && let Some(datagram) = self.datagrams.first_to_send(place)
+                && let Some(Outgoing { bytes, writable, .. }) = self.datagrams.take_first(place)
             {
-                let length = datagram.len();
-                let mut sending = pin!(self.connection.send_datagram_wait(datagram));
+                let length = bytes.len();
+                let mut sending = pin!(self.connection.send_datagram_wait(bytes));
                 let sent = match poll!(sending.as_mut()) {
                     Poll::Ready(sent) => sent,
                     Poll::Pending => {
@@ -334,7 +335,7 @@ impl Session {
                 if let Err(error) = self.datagram_sent(sent, length) {
                     return error;
                 }
-                self.datagrams.sent(place);
+                self.datagrams.sent(writable);
             }
             // While no turns are taken there is nobody to ask before the others of the queue.
             if !self.turnstile.is_used()
