@@ -411,7 +411,7 @@ export interface WebSocketRequest {
   readonly signal: AbortSignal;
   /** Answers 101. Rejects with TypeError for a protocol that is not offered, InvalidStateError when answered already. */
   accept(options?: { protocol?: string; headers?: Record<string, string> }): Promise<WebSocket>;
-  /** Answers with an HTTP status and closes the connection. Throws RangeError for a status outside 300 to 599. */
+  /** Answers with an HTTP status and closes the connection. Throws RangeError for a status outside 300 to 599, TypeError for 304 with a body. */
   reject(status: number, options?: { headers?: Record<string, string>; body?: string }): void;
 }
 

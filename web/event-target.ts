@@ -47,22 +47,26 @@ function slotOf(target: object, type: string): Slot {
 }
 
 /**
- * Gives a class the event handler attributes `on…` of these event types.
+ * Gives a class the event handler attributes `on…` of these event types; `isOne` tells its objects from others.
  * https://html.spec.whatwg.org/#event-handler-idl-attributes
  */
 export function defineEventHandlers(
   Class: { prototype: EventTarget; readonly name: string },
   types: readonly string[],
+  isOne: (value: object) => boolean,
 ): void {
+  const brand = (value: object) => {
+    if (!isOne(value)) throw new TypeError(`Illegal invocation: not a ${Class.name}`);
+  };
   for (const type of types) {
     const name = `on${type}`;
     const attribute = {
       get [name](): Handler {
-        brand(this, Class);
+        brand(this);
         return slots.get(this)?.get(type)?.handler ?? null;
       },
       set [name](value: Handler) {
-        brand(this, Class);
+        brand(this);
         const slot = slotOf(this, type);
         const before = slot.handler;
         slot.handler = typeof value === 'function' || (typeof value === 'object' && value !== null) ? value : null;
@@ -75,12 +79,6 @@ export function defineEventHandlers(
     };
     const descriptor = Object.getOwnPropertyDescriptor(attribute, name);
     if (descriptor !== undefined) Object.defineProperty(Class.prototype, name, descriptor);
-  }
-}
-
-function brand(value: object, Class: { prototype: object; readonly name: string }): asserts value is EventTarget {
-  if (!Object.prototype.isPrototypeOf.call(Class.prototype, value)) {
-    throw new TypeError(`Illegal invocation: not a ${Class.name}`);
   }
 }
 

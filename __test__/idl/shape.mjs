@@ -106,11 +106,13 @@ async function attribute(Class, { name, special, readonly, idlType, extAttrs }, 
     compare(say, `${what}'s setter`, describe(set, 'length'), { value: 1 });
   }
   if (isStatic) return;
-  const getOfOthers = () => get.call({});
+  // One that only inherits from the prototype is another object too.
+  const other = Object.create(Class.prototype);
+  const getOfOthers = () => get.call(other);
   if (idlType.generic === 'Promise') {
     if (!(await rejects(getOfOthers))) say(`${what}'s getter does not reject for another object`);
   } else if (!throws(getOfOthers)) say(`${what}'s getter does not throw for another object`);
-  if (set && !throws(() => set.call({}, null))) say(`${what}'s setter does not throw for another object`);
+  if (set && !throws(() => set.call(other, null))) say(`${what}'s setter does not throw for another object`);
 }
 
 // https://webidl.spec.whatwg.org/#js-operations
@@ -126,7 +128,8 @@ async function operation(Class, { name, special, idlType }, { members }, say) {
   compare(say, what, describe(method, 'length'), { value: Math.min(...overloads.map(requiredArguments)) });
   if (Object.hasOwn(method, 'prototype')) say(`${what} is a constructor`);
   if (isStatic) return;
-  const callOfOthers = () => method.call({}, ...overloads[0].arguments.map(() => undefined));
+  const callOfOthers = () =>
+    method.call(Object.create(Class.prototype), ...overloads[0].arguments.map(() => undefined));
   if (idlType.generic === 'Promise') {
     if (!(await rejects(callOfOthers))) say(`${what} does not reject for another object`);
   } else if (!throws(callOfOthers)) say(`${what} does not throw for another object`);

@@ -8,8 +8,13 @@ const require = createRequire(import.meta.url);
 const { defineEventHandlers, onListenersChanged } = require('../../dist/event-target.js');
 const { MessageEvent } = require('../../dist/message-event.js');
 
-class Thing extends EventTarget {}
-defineEventHandlers(Thing, ['ping']);
+class Thing extends EventTarget {
+  #isThing;
+
+  static {
+    defineEventHandlers(Thing, ['ping'], (value) => #isThing in value);
+  }
+}
 
 test('a handler keeps its place among the listeners while it is replaced, and loses it when removed', () => {
   const thing = new Thing();
@@ -48,8 +53,10 @@ test('the attributes are enumerable accessors that check their object', () => {
   const { get, set, enumerable } = Object.getOwnPropertyDescriptor(Thing.prototype, 'onping');
   assert.equal(enumerable, true);
   assert.equal(get.name, 'get onping');
-  assert.throws(() => get.call({}), TypeError);
-  assert.throws(() => set.call({}, null), TypeError);
+  for (const other of [{}, Thing.prototype, Object.create(Thing.prototype), undefined, 'text']) {
+    assert.throws(() => get.call(other), TypeError);
+    assert.throws(() => set.call(other, null), TypeError);
+  }
 });
 
 test('listeners that come and go are told, whichever way', () => {

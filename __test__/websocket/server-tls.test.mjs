@@ -107,6 +107,7 @@ test('options of TLS', () => {
   assert.throws(() => new WebSocketServer({ noServer: true, ...one }), TypeError);
   assert.throws(() => new WebSocketServer({ noServer: true, requestCert: true }), TypeError);
   assert.throws(() => new WebSocketServer({ socketPath: '/x', port: 1 }), TypeError);
+  assert.throws(() => new WebSocketServer({ socketPath: '' }), TypeError);
 });
 
 test('a unix-domain socket', async (t) => {

@@ -126,6 +126,7 @@ test('what reject() and accept() refuse leaves the request as it was', async (t)
     await assert.rejects(request.accept({ headers }), TypeError, JSON.stringify(headers));
   }
   assert.throws(() => request.reject(403, { body: Symbol('a') }), TypeError);
+  assert.throws(() => request.reject(304, { body: 'a' }), TypeError);
   assert.equal(request.signal.aborted, false);
   request.reject(599, { headers: [['X-Why', ' \u00e9 ']], body: '\u00e9' });
   const head = await readUntil(client, '\r\n\r\n');

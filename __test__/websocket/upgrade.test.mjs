@@ -336,9 +336,16 @@ test('a listener of its own serves one path', async (t) => {
   const { port } = server.address();
   server.onconnection = ({ socket }) => socket.close(3000);
   assert.equal((await next(new WebSocket(`ws://127.0.0.1:${port}/only?x`), 'close')).code, 3000);
-  const client = await tcpClient(t, port);
-  client.write(rawRequest(port));
-  assert.match(await readUntil(client, '\r\n\r\n'), /^HTTP\/1.1 404 /);
+  for (const [target, status] of [
+    ['/', 404],
+    ['/only/', 404],
+    ['http://other.example/only?x', 101],
+    ['http://other.example', 404],
+  ]) {
+    const client = await tcpClient(t, port);
+    client.write(rawRequest(port).replace('/', target));
+    assert.match(await readUntil(client, '\r\n\r\n'), new RegExp(`^HTTP/1.1 ${status} `), target);
+  }
 });
 
 test('options that exclude each other', () => {

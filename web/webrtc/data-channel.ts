@@ -283,6 +283,7 @@ export class RTCDataChannel extends EventTarget {
   }
 
   static {
+    defineEventHandlers(RTCDataChannel, EVENTS, (value) => #readyState in value);
     channelSteps = {
       connect(channel, peer, id, origin) {
         channel.#id = id;
@@ -338,6 +339,5 @@ function closeError(reason: number, cause: number, message: string): RTCError | 
   }
 }
 
-defineEventHandlers(RTCDataChannel, EVENTS);
 defineInterface(RTCDataChannel, { constructorLength: 0 });
 countListeners(RTCDataChannel);

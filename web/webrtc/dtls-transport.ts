@@ -43,6 +43,7 @@ export class RTCDtlsTransport extends EventTarget {
   }
 
   static {
+    defineEventHandlers(RTCDtlsTransport, DTLS_TRANSPORT_EVENTS, (value) => #state in value);
     dtlsSteps = {
       setState(transport, state) {
         if (transport.#state === state) return false;
@@ -62,6 +63,5 @@ export class RTCDtlsTransport extends EventTarget {
   }
 }
 
-defineEventHandlers(RTCDtlsTransport, DTLS_TRANSPORT_EVENTS);
 defineInterface(RTCDtlsTransport, { constructorLength: 0 });
 countListeners(RTCDtlsTransport);

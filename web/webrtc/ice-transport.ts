@@ -78,6 +78,7 @@ export class RTCIceTransport extends EventTarget {
   }
 
   static {
+    defineEventHandlers(RTCIceTransport, ICE_TRANSPORT_EVENTS, (value) => #state in value);
     iceSteps = {
       setState(transport, state) {
         if (transport.#state === state) return false;
@@ -128,6 +129,5 @@ function sameCandidate(candidate: RTCIceCandidate, text: string): boolean {
   return candidate.address === other.address && candidate.port === other.port && candidate.protocol === other.protocol;
 }
 
-defineEventHandlers(RTCIceTransport, ICE_TRANSPORT_EVENTS);
 defineInterface(RTCIceTransport, { constructorLength: 0 });
 countListeners(RTCIceTransport);

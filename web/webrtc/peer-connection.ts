@@ -72,6 +72,10 @@ export class RTCPeerConnection extends EventTarget {
   );
   readonly #negotiation: Negotiation;
 
+  static {
+    defineEventHandlers(RTCPeerConnection, EVENTS, (value) => #isClosed in value);
+  }
+
   constructor(configuration: unknown = {}) {
     super();
     this.#configuration = convertConfiguration(configuration, 'RTCPeerConnection');
@@ -393,7 +397,6 @@ function report(run: () => void): void {
   }
 }
 
-defineEventHandlers(RTCPeerConnection, EVENTS);
 defineInterface(RTCPeerConnection, {
   constructorLength: 0,
   lengths: {

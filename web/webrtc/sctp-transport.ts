@@ -51,6 +51,7 @@ export class RTCSctpTransport extends EventTarget {
   }
 
   static {
+    defineEventHandlers(RTCSctpTransport, SCTP_TRANSPORT_EVENTS, (value) => #state in value);
     sctpSteps = {
       setState(transport, state) {
         if (transport.#state === state) return false;
@@ -71,6 +72,5 @@ export class RTCSctpTransport extends EventTarget {
   }
 }
 
-defineEventHandlers(RTCSctpTransport, SCTP_TRANSPORT_EVENTS);
 defineInterface(RTCSctpTransport, { constructorLength: 0 });
 countListeners(RTCSctpTransport);

@@ -29,6 +29,17 @@ const rejectOptions = dictionary('WebSocketRejectOptions', {
 
 const status = unsignedShort('enforceRange');
 
+const NOT_MODIFIED = 304;
+
+/** A target that is a URL itself and has its own host: what is behind the scheme, and behind the host. RFC 9112, section 3.2.2. */
+const URL_ITSELF = /^[a-z][a-z\d+.-]*(:\/\/[^/?]*(.*))$/i;
+
+/** The path that a request's target names. */
+export function pathOf(target: string): string {
+  const [path = ''] = (URL_ITSELF.exec(target)?.[2] ?? target).split('?', 1);
+  return path === '' ? '/' : path;
+}
+
 /** What a request says of itself. */
 export interface RequestHead {
   readonly target: string;
@@ -151,6 +162,7 @@ export class WebSocketRequest {
     const converted = status(code, 'status');
     if (converted < 300 || converted > 599) throw new RangeError(`${converted} is not a status from 300 to 599`);
     const { body, headers } = rejectOptions(options, 'options');
+    if (converted === NOT_MODIFIED && body !== '') throw new TypeError(`An answer of status ${converted} has no body`);
     this.#answer().reject(this.#number, converted, headers, Buffer.from(body, 'utf8'));
   }
 
@@ -164,12 +176,12 @@ export class WebSocketRequest {
     return index === -1 ? '' : (this.#head.lines[index + 1] ?? '');
   }
 
-  /** The URL that the client wants. A target that is a URL itself has its own host (RFC 9112, section 3.2.2). */
+  /** The URL that the client wants. */
   #requested(): string {
     const { target, tls } = this.#head;
     const scheme = tls === undefined ? 'ws' : 'wss';
     if (target.startsWith('/')) return `${scheme}://${this.#line('host')}${target}`;
-    const behind = /^[a-z][a-z\d+.-]*(:\/\/.*)$/i.exec(target)?.[1];
+    const behind = URL_ITSELF.exec(target)?.[1];
     return behind === undefined ? '' : `${scheme}${behind}`;
   }
 

@@ -143,6 +143,7 @@ export function convertServerOptions(given: unknown): ServerOptions {
   };
   if (options.perMessageDeflate !== undefined) listener.deflate = options.perMessageDeflate;
   if (listens) {
+    if (options.socketPath === '') throw new TypeError('options: socketPath is empty');
     if (options.socketPath === undefined) listener.port = options.port ?? 0;
     else if (options.port === undefined && options.host === undefined) listener.socketPath = options.socketPath;
     else throw new TypeError('options: socketPath excludes host and port');

@@ -25,6 +25,7 @@ import {
   endRequest,
   isAnswered,
   parseHead,
+  pathOf,
   type RequestHead,
   type WebSocketRequest,
 } from './request.js';
@@ -93,6 +94,7 @@ let shown: (server: WebSocketServer) => object;
 
 export class WebSocketServer extends EventTarget {
   static {
+    defineEventHandlers(WebSocketServer, ['connection'], (value) => #registration in value);
     shown = (server) => {
       const { attachTo } = server.#options;
       const listening = attachTo === undefined ? server.#address : addressOf(attachTo);
@@ -130,8 +132,7 @@ export class WebSocketServer extends EventTarget {
   readonly #unanswered = new Map<number, WebSocketRequest>();
   readonly #sockets = new Sockets(() => this.#endIfDone());
   readonly #options: ServerOptions;
-  readonly #serves: Serves = (target) =>
-    this.#options.path === undefined || target.split('?', 1)[0] === this.#options.path;
+  readonly #serves: Serves = (target) => this.#options.path === undefined || pathOf(target) === this.#options.path;
   readonly #abort = () => void this.close();
   readonly #upgraded = (request: IncomingMessage, socket: Duplex, head: Uint8Array) =>
     this.#requestFrom(request, socket, head);
@@ -433,5 +434,4 @@ export class WebSocketServer extends EventTarget {
 }
 
 defineInterface(WebSocketServer, { constructorLength: 0, lengths: { broadcast: 1, close: 0 } });
-defineEventHandlers(WebSocketServer, ['connection']);
 defineNodeMembers(WebSocketServer, { shown, ended: (server) => server.close() });

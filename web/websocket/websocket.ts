@@ -74,6 +74,9 @@ export let explainFailure: (socket: WebSocket, cause: Cause) => void;
 /** Closes a server's socket with a code that a script may not use. */
 export let dismissSocket: (socket: WebSocket, code: number, reason: string) => void;
 
+/** Whether it is one of the class, and not only of its shape. */
+let isSocket: (value: object) => boolean;
+
 export class WebSocket extends EventTarget {
   /** Of the socket that is being made for a server. */
   static #accepting: Acceptance | undefined;
@@ -88,6 +91,7 @@ export class WebSocket extends EventTarget {
   });
 
   static {
+    isSocket = (value) => #registration in value;
     acceptSocket = (acceptance) => {
       WebSocket.#accepting = acceptance;
       return new WebSocket(acceptance.url);
@@ -387,7 +391,7 @@ defineInterface(WebSocket, {
   lengths: { close: 0, send: 1 },
   constructorLength: 1,
 });
-defineEventHandlers(WebSocket, ['open', 'error', 'close', 'message']);
+defineEventHandlers(WebSocket, ['open', 'error', 'close', 'message'], isSocket);
 defineNodeMembers(WebSocket, {
   shown: ({ url, readyState, protocol, extensions, binaryType, bufferedAmount }) => ({
     url,

@@ -53,6 +53,7 @@ let shown: (server: WebTransportServer) => object;
 
 export class WebTransportServer extends EventTarget {
   static {
+    defineEventHandlers(WebTransportServer, ['connection'], (value) => #registration in value);
     shown = (server) => ({
       state: server.#state,
       ...(server.#address === undefined ? {} : { listening: server.#address }),
@@ -302,6 +303,5 @@ export class WebTransportServer extends EventTarget {
   };
 }
 
-defineEventHandlers(WebTransportServer, ['connection']);
 defineInterface(WebTransportServer, { constructorLength: 1, lengths: { close: 0, setCertificate: 1 } });
 defineNodeMembers(WebTransportServer, { shown, ended: (server) => server.close() });
