@@ -1,6 +1,6 @@
 // Who a server is, and what TLS says of its clients: the options and the members that both servers share.
 
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import { pemText, trustWhatNodeTrusts } from './tls.js';
 import { any, boolean, dictionary, isObject } from './webidl.js';
 
@@ -106,6 +106,7 @@ export function parseClientTls(fields: readonly string[]): ClientTls {
 
 /** A certificate that Node can't read is as good as none. */
 function certificateOf(der: Uint8Array): X509Certificate | undefined {
+  const { X509Certificate } = process.getBuiltinModule('node:crypto');
   try {
     return new X509Certificate(der);
   } catch {

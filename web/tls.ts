@@ -1,7 +1,6 @@
 // The TLS part of options: what Node trusts, and ca, cert, key, servername, rejectUnauthorized in the native core's form.
 
 import { readFileSync } from 'node:fs';
-import * as tls from 'node:tls';
 import { native } from './binding.js';
 
 const { hasDefaultRoots, setDefaultRoots } = native<{
@@ -32,6 +31,7 @@ export interface NativeTlsOptions {
 /** Tells the native core what Node trusts, once for the process; called before the first TLS connection. */
 export function trustWhatNodeTrusts(): void {
   if (hasDefaultRoots()) return;
+  const tls = process.getBuiltinModule('node:tls');
   const certificates = (tls as { getCACertificates?: (type: 'default') => string[] }).getCACertificates;
   if (certificates !== undefined) {
     setDefaultRoots([...certificates('default')]);

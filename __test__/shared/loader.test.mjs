@@ -1,4 +1,4 @@
-// The loader says the true reason first when the native core can't be loaded.
+// The loader says the true reason first when the native core can't be loaded, and what is loaded is no more than is needed.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -41,4 +41,26 @@ test('no binary at all: what was tried is listed', () => {
   const stderr = loadCopy(() => {});
   assert.match(stderr, /no such file/);
   assert.match(stderr, /@webwire\/[\w-]+: Cannot find module/);
+});
+
+test("Node's fetch, TLS and cryptography are not loaded before a script asks for what needs them", () => {
+  const script = `
+    const { WebTransport, WebTransportServer, generateCertificate } = await import('webwire/webtransport');
+    const { certificate: cert, key, hash } = generateCertificate();
+    const server = new WebTransportServer({ host: '127.0.0.1', cert, key });
+    server.addEventListener('connection', () => {});
+    await server.ready;
+    const session = new WebTransport('https://127.0.0.1:' + server.address().port, {
+      serverCertificateHashes: [{ algorithm: 'sha-256', value: hash }],
+    });
+    await session.ready;
+    const loaded = (name) => process.moduleLoadList.includes('NativeModule ' + name);
+    console.log(JSON.stringify(['internal/deps/undici/undici', 'tls', 'crypto', 'net'].filter(loaded)));
+    process.exit();`;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  // The last shows that the list says what it is asked.
+  assert.deepEqual(JSON.parse(stdout), ['net']);
 });

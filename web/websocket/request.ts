@@ -7,7 +7,7 @@ import { DOMString, dictionary, illegalConstructor, unsignedShort } from '../web
 import { flatHeaders } from './options.js';
 import type { WebSocket } from './websocket.js';
 
-const { AbortController, Headers } = globalThis;
+const { AbortController } = globalThis;
 
 /** How a request is answered: its server's part. */
 export interface Answering {

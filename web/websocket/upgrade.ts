@@ -4,7 +4,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import type { ClientTls } from '../server-tls.js';
 import { Carrier, type DuplexStream } from './carrier.js';
 import type { Cause } from './diagnostics.js';
@@ -129,9 +129,14 @@ export function refuse(socket: Duplex, answer: Uint8Array): undefined {
   return undefined;
 }
 
+function isTls(socket: Duplex): socket is TLSSocket {
+  if ((socket as { encrypted?: unknown }).encrypted !== true) return false;
+  return socket instanceof process.getBuiltinModule('node:tls').TLSSocket;
+}
+
 /** What Node's TLS says of the client. */
 function tlsOf(socket: Duplex): ClientTls | undefined {
-  if (!(socket instanceof TLSSocket)) return undefined;
+  if (!isTls(socket)) return undefined;
   const { servername } = socket as { servername?: unknown };
   return {
     servername: typeof servername === 'string' ? servername : '',

@@ -25,7 +25,7 @@ import { Kind, type NativeListener, type NativeRequestStream } from './native.js
 import { type ServerAddress, serverAddress } from './request.js';
 import type { OnRequest } from './server-options.js';
 
-const { AbortController, Request } = globalThis;
+const { AbortController } = globalThis;
 
 /** What is handed down at once: what the native core holds of an answer stays small. */
 const PIECE = 64 * 1024;
