@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import { frame, frameServer, tcpServer } from '../helpers/websocket-ends.mjs';
 import { echo, ours, serve, theirs } from '../helpers/ws.mjs';
@@ -56,6 +56,50 @@ test('an end pauses the peer: what nobody reads stays with it', async (t) => {
   let length = 0;
   for await (const data of stream) length += data.length;
   assert.equal(length, total * chunk.length);
+});
+
+test('writes are done at once until 64 KiB wait, then as the peer takes them', async (t) => {
+  const { url, server } = await serve(t, theirs, {}, (peer) => peer.pause());
+  const socket = new WebSocket(url);
+  const stream = createWebSocketStream(socket);
+  await once(socket, 'open');
+  const chunk = Buffer.alloc(1000, 1);
+  let written = 0;
+  let done = 0;
+  const write = () => {
+    written += 1;
+    return stream.write(chunk, () => {
+      done += 1;
+    });
+  };
+  for (let index = 0; index < 60; index++) assert.equal(write(), true);
+  await new Promise((resolve) => process.nextTick(resolve));
+  assert.equal(done, written);
+  // What the system holds of it differs; the rest waits here.
+  while (write()) await new Promise(setImmediate);
+  assert.ok(done < written);
+  assert.ok(socket.bufferedAmount >= 64 << 10 && socket.bufferedAmount < (64 << 10) + 2 * chunk.length);
+  const [peer] = server.clients;
+  let received = 0;
+  peer.on('message', (data) => {
+    received += data.length;
+  });
+  const closed = once(peer, 'close');
+  peer.resume();
+  stream.end();
+  await closed;
+  assert.equal(received, written * chunk.length);
+});
+
+test('what is still to be sent when the connection ends is the error of the stream', async (t) => {
+  const { url } = await serve(t, theirs);
+  const socket = new WebSocket(url);
+  const stream = createWebSocketStream(socket);
+  await once(socket, 'open');
+  stream.write('this leaves at once');
+  stream.write('this one would with those behind it');
+  socket.terminate();
+  await assert.rejects(finished(stream), { message: 'The connection was closed before all was written' });
 });
 
 test('a pipeline through an echo', async (t) => {
