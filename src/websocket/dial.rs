@@ -253,6 +253,7 @@ async fn encrypt<S: ByteStream>(
 async fn shake_hands(transport: &mut Transport, request: &[u8]) -> Result<(Response, usize, Vec<u8>), Cause> {
     let written = transport.write_all(request).await;
     written.map_err(|error| Cause::system(Phase::Handshake, "write", &error))?;
+    transport.acknowledge_at_once();
     let mut reader = ResponseReader::default();
     let mut buffer = Vec::new();
     loop {

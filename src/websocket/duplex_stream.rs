@@ -15,6 +15,7 @@ use napi::bindgen_prelude::BufferSlice;
 use napi_derive::napi;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::transport::ByteStream;
 use crate::hub::{Hub, Payload, Port};
 
 /// Bytes that may wait in each direction; more than one TLS record, and few enough for a slow consumer to notice.
@@ -158,6 +159,8 @@ impl DuplexStream {
 pub(crate) struct DuplexTransport {
     shared: Arc<Shared>,
 }
+
+impl ByteStream for DuplexTransport {}
 
 impl AsyncRead for DuplexTransport {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

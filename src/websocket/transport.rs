@@ -13,12 +13,33 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio_rustls::{client, server};
 use tokio_util::io::poll_read_buf;
 
 /// What bytes can be read from and written to.
-pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {
+    /// The TCP connection that carries it, where it is known.
+    fn tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
+impl ByteStream for TcpStream {
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+}
+
+impl<S: ByteStream> ByteStream for client::TlsStream<S> {
+    fn tcp(&self) -> Option<&TcpStream> {
+        self.get_ref().0.tcp()
+    }
+}
+
+impl<S: ByteStream> ByteStream for server::TlsStream<S> {}
+
+#[cfg(unix)]
+impl ByteStream for UnixStream {}
 
 /// An established byte stream.
 pub(crate) enum Transport {
@@ -60,6 +81,18 @@ impl Transport {
         match self {
             Self::Tcp(_, write) => Some(write.clone()),
             Self::Other(_) => None,
+        }
+    }
+
+    /// What the peer sends next is acknowledged at once. After the dialogue of TLS the system would wait 40 ms for something to
+    /// send with that, and a server that has Nagle's algorithm on for that with what it sends behind its answer.
+    pub(crate) fn acknowledge_at_once(&self) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Self::Other(stream) = self
+            && let Some(tcp) = stream.tcp()
+        {
+            // Otherwise it only takes longer.
+            let _harmless = tcp.set_quickack(true);
         }
     }
 
@@ -168,5 +201,27 @@ fn poll_tcp(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             done => return Poll::Ready(done),
         }
+    }
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_lies_over_tcp_is_acknowledged_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("it listens");
+        let stream = TcpStream::connect(address).await.expect("it listens");
+        stream.set_quickack(false).expect("it is a TCP socket");
+        let transport = Transport::other(stream);
+        transport.acknowledge_at_once();
+        let Transport::Other(stream) = transport else {
+            unreachable!("it was made so");
+        };
+        let tcp = stream.tcp().expect("it is one");
+        assert!(tcp.quickack().expect("it is a TCP socket"));
     }
 }

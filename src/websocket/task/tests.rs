@@ -2,13 +2,14 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::hub::testing::Ear;
 use crate::websocket::extensions::Parameters;
 use crate::websocket::message::Kind;
+use crate::websocket::transport::ByteStream;
 
 const LIMITS: Limits = Limits {
     max_message_size: 1024,
@@ -18,6 +19,9 @@ const LIMITS: Limits = Limits {
     max_queued: usize::MAX,
     keep_alive: None,
 };
+
+impl ByteStream for tokio::io::DuplexStream {}
+impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin> ByteStream for tokio::io::Join<R, W> {}
 
 #[test]
 fn a_script_that_hears_of_the_opening_sends_compressed() {
