@@ -87,13 +87,13 @@ impl Transport {
     /// What the peer sends next is acknowledged at once. After the dialogue of TLS the system would wait 40 ms for something to
     /// send with that, and a server that has Nagle's algorithm on for that with what it sends behind its answer.
     pub(crate) fn acknowledge_at_once(&self) {
+        let Self::Other(stream) = self else { return };
+        let Some(tcp) = stream.tcp() else { return };
+        // Where that fails it only takes longer.
         #[cfg(any(target_os = "linux", target_os = "android"))]
-        if let Self::Other(stream) = self
-            && let Some(tcp) = stream.tcp()
-        {
-            // Otherwise it only takes longer.
-            let _harmless = tcp.set_quickack(true);
-        }
+        let _harmless = tcp.set_quickack(true);
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let _cannot_be_told = tcp;
     }
 
     /// Reads into `buffer`; 0 is the end of the stream.
